@@ -1,0 +1,36 @@
+//! The domain of Counterfoil: arithmetic on facts.
+//!
+//! Nothing here awaits, reads a clock, draws a random number, logs, or touches a file, a socket or
+//! a database. What a decision needs arrives as an argument. (The port traits in [`ports`] are
+//! declared here and implemented by adapters.)
+//!
+//! # Words
+//! One word, one meaning, the same in code, routes, columns and docs.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | payment request | the commercial terms of one order's payment; they never change |
+//! | attempt | one order or session registered at one provider |
+//! | capture | one movement of money to us |
+//! | fact | one normalised observation of a provider, with its evidence class |
+//! | observation | the facts of one notification or look-up |
+//! | verify | for money: decide that a request is paid |
+//! | authenticate | for callers |
+//! | check | for signatures |
+//! | claim | uniqueness in the event store |
+//! | lease | a worker's hold on a delivery |
+//! | payer notice | what a customer tells or shows us; never proof |
+//! | exception | something a person must decide |
+//! | refusal | a business rule says no |
+
+pub mod money;
+pub mod time;
+pub mod digest;
+pub mod ids;
+pub mod actor;
+pub mod stream;
+pub mod sealed;
+pub mod record;
+pub mod ports;
+pub mod codec;
+pub mod payment;

@@ -1,0 +1,182 @@
+//! Facts: what a provider says, in one vocabulary for callbacks, look-ups and settlement files.
+//!
+//! An adapter turns authenticated bytes into an [`Observation`]. It never guesses: a status that it
+//! does not recognise is [`FactKind::Unknown`], a field that the provider does not state is `None`.
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::{EvidenceClass, Mode};
+use crate::ids::{AccountSlug, ProviderCode, ProviderRef};
+use crate::money::{Money, Sum};
+use crate::sealed::Commitment;
+use crate::time::{ProviderTime, Timestamp};
+
+/// What happened, as one provider tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum FactKind {
+    /// The order is known to the provider; nothing was tried.
+    #[serde(rename = "registered")]
+    Registered,
+    /// The payer is at it.
+    #[serde(rename = "processing")]
+    Processing,
+    /// Money is held, not taken.
+    #[serde(rename = "authorised")]
+    Authorised,
+    /// Money was taken. Needs [`Fact::transaction`].
+    #[serde(rename = "captured")]
+    Captured,
+    /// This attempt failed.
+    #[serde(rename = "declined")]
+    Declined,
+    /// The provider's session ended unpaid.
+    #[serde(rename = "session_expired")]
+    SessionExpired,
+    /// The provider could not say, or said something that the adapter does not know.
+    #[serde(rename = "unknown")]
+    Unknown,
+    /// The capture was taken back before settlement.
+    #[serde(rename = "voided")]
+    Voided {
+        /// The provider's id of the reversal.
+        reversal: Option<ProviderRef>,
+    },
+    /// Money of the capture was given back.
+    #[serde(rename = "refunded")]
+    Refunded {
+        /// One refund, or all refunds of the capture so far.
+        amount: RefundAmount,
+        /// The provider's id of the reversal.
+        reversal: Option<ProviderRef>,
+    },
+    /// A refund did not happen.
+    #[serde(rename = "refund_failed")]
+    RefundFailed {
+        /// The provider's id of the reversal.
+        reversal: Option<ProviderRef>,
+    },
+    /// The payer's bank disputes the capture.
+    #[serde(rename = "dispute_opened")]
+    DisputeOpened {
+        /// The provider's id of the dispute.
+        dispute: ProviderRef,
+        /// How much is disputed.
+        amount: Option<Money>,
+        /// The provider's reason code.
+        reason: Option<String>,
+        /// Answer it before.
+        due_by: Option<Timestamp>,
+    },
+    /// The dispute ended for us.
+    #[serde(rename = "dispute_won")]
+    DisputeWon {
+        /// The provider's id of the dispute.
+        dispute: ProviderRef,
+    },
+    /// The dispute ended against us.
+    #[serde(rename = "dispute_lost")]
+    DisputeLost {
+        /// The provider's id of the dispute.
+        dispute: ProviderRef,
+    },
+}
+
+impl FactKind {
+    /// The wire name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Processing => "processing",
+            Self::Authorised => "authorised",
+            Self::Captured => "captured",
+            Self::Declined => "declined",
+            Self::SessionExpired => "session_expired",
+            Self::Unknown => "unknown",
+            Self::Voided { .. } => "voided",
+            Self::Refunded { .. } => "refunded",
+            Self::RefundFailed { .. } => "refund_failed",
+            Self::DisputeOpened { .. } => "dispute_opened",
+            Self::DisputeWon { .. } => "dispute_won",
+            Self::DisputeLost { .. } => "dispute_lost",
+        }
+    }
+}
+
+/// How a provider counts refunds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "counted", content = "amount")]
+pub enum RefundAmount {
+    /// This refund alone.
+    #[serde(rename = "delta")]
+    Delta(Money),
+    /// All refunds of this capture so far.
+    #[serde(rename = "cumulative")]
+    Cumulative(Sum),
+}
+
+/// One normalised statement of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: FactKind,
+    /// Our reference, as the provider repeats it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub our_reference: Option<ProviderRef>,
+    /// The provider's order or session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_order_ref: Option<ProviderRef>,
+    /// Third part of the capture's identity, canonicalised by the adapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<ProviderRef>,
+    /// The captured or authorised amount; `None` when the provider does not state it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
+    /// The merchant account that the provider names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payee: Option<String>,
+    /// Live or test, where the provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// When it happened there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_time: Option<ProviderTime>,
+    /// The provider's own word for the status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_status: Option<String>,
+}
+
+impl Fact {
+    /// A fact that states nothing but its kind.
+    pub fn bare(kind: FactKind) -> Self {
+        Self {
+            kind,
+            our_reference: None,
+            provider_order_ref: None,
+            transaction: None,
+            amount: None,
+            payee: None,
+            mode: None,
+            provider_time: None,
+            provider_status: None,
+        }
+    }
+}
+
+/// What one notification, look-up or statement row says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The provider.
+    pub provider: ProviderCode,
+    /// The account whose secret authenticated it, or that was asked.
+    pub account: AccountSlug,
+    /// How much it proves.
+    pub class: EvidenceClass,
+    /// The statements, in the order of the source.
+    pub facts: Vec<Fact>,
+    /// The sealed source bytes.
+    pub commitment: Commitment,
+    /// When we received it.
+    pub received_at: Timestamp,
+}
