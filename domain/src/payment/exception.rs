@@ -1,0 +1,191 @@
+//! Exceptions: what a person must decide. A request may have several at once.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What is out of order. The docs have a page on each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")] // The wire names of this closed list are pinned by a test below.
+pub enum ExceptionKind {
+    /// Less than what is due (row D1).
+    Underpaid,
+    /// More than what is due (row D4).
+    Overpaid,
+    /// Another currency (row D6).
+    CurrencyMismatch,
+    /// Another merchant account (row D7).
+    AccountMismatch,
+    /// The provider cannot prove the amount (row D8).
+    UnprovableAmount,
+    /// Paid a second time (rows B3, B6).
+    DuplicatePayment,
+    /// Two statements of the provider that cannot both be true (rows B2, C3, C8).
+    ProviderContradiction,
+    /// Money after expiry (rows E3, E6).
+    LatePayment,
+    /// Money in time, told after expiry (row E7).
+    LateNotification,
+    /// Money after a cancel (row E11).
+    PaidAfterCancel,
+    /// Money for a request that another one replaced (row E15).
+    PaidSuperseded,
+    /// Nobody knows the status (rows A17, E5).
+    StatusUnknown,
+    /// Nobody knows whether the provider registered the attempt (row A7).
+    RegistrationUncertain,
+    /// A hold where only captures are configured (row A14).
+    UnexpectedHold,
+    /// A precheck with other terms than ours (row A10).
+    TamperedTerms,
+    /// Money that no request explains (row G1).
+    OrphanPayment,
+    /// An attempt that we never started (row G3).
+    ForeignAttempt,
+    /// A transaction that already paid another request (row G4).
+    TxnReused,
+    /// The provider's order is not the attempt's (row G5).
+    IdentityMismatch,
+    /// A request of another merchant was named (row G6).
+    TenantMismatch,
+    /// Test money on a live account, or the reverse (row G7).
+    ModeMismatch,
+    /// A customer says that they paid; the provider says not (row H1).
+    PayerNotice,
+    /// A refund that we did not ask for (row F7).
+    UnrequestedRefund,
+    /// A void that we did not ask for (row F10).
+    UnrequestedVoid,
+    /// A refund came back (row F9).
+    RefundReversed,
+    /// A reversal of money that we never saw (row C6).
+    ReversalWithoutCapture,
+    /// A dispute is open (row F11).
+    Dispute,
+    /// Refunded and disputed (row F14).
+    RefundAndDispute,
+}
+
+/// How urgent it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Severity {
+    /// Within five days.
+    #[serde(rename = "low")]
+    Low,
+    /// Within two days.
+    #[serde(rename = "medium")]
+    Medium,
+    /// Within a day.
+    #[serde(rename = "high")]
+    High,
+    /// Within four hours.
+    #[serde(rename = "critical")]
+    Critical,
+}
+
+impl Severity {
+    /// How long a person has.
+    pub fn due_within(self) -> Duration {
+        const HOUR: u64 = 3600;
+        Duration::from_secs(match self {
+            Self::Low => 120 * HOUR,
+            Self::Medium => 48 * HOUR,
+            Self::High => 24 * HOUR,
+            Self::Critical => 4 * HOUR,
+        })
+    }
+
+    /// The wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl ExceptionKind {
+    /// How urgent it is, by the table of cases.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::AccountMismatch
+            | Self::TxnReused
+            | Self::IdentityMismatch
+            | Self::TenantMismatch
+            | Self::RefundAndDispute => Severity::Critical,
+            Self::Underpaid
+            | Self::CurrencyMismatch
+            | Self::UnprovableAmount
+            | Self::DuplicatePayment
+            | Self::ProviderContradiction
+            | Self::LatePayment
+            | Self::PaidAfterCancel
+            | Self::PaidSuperseded
+            | Self::OrphanPayment
+            | Self::ForeignAttempt
+            | Self::RefundReversed
+            | Self::UnrequestedVoid
+            | Self::Dispute => Severity::High,
+            Self::Overpaid
+            | Self::LateNotification
+            | Self::StatusUnknown
+            | Self::UnexpectedHold
+            | Self::TamperedTerms
+            | Self::ModeMismatch
+            | Self::UnrequestedRefund
+            | Self::ReversalWithoutCapture => Severity::Medium,
+            Self::RegistrationUncertain | Self::PayerNotice => Severity::Low,
+        }
+    }
+
+    /// The wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Underpaid => "underpaid",
+            Self::Overpaid => "overpaid",
+            Self::CurrencyMismatch => "currency_mismatch",
+            Self::AccountMismatch => "account_mismatch",
+            Self::UnprovableAmount => "unprovable_amount",
+            Self::DuplicatePayment => "duplicate_payment",
+            Self::ProviderContradiction => "provider_contradiction",
+            Self::LatePayment => "late_payment",
+            Self::LateNotification => "late_notification",
+            Self::PaidAfterCancel => "paid_after_cancel",
+            Self::PaidSuperseded => "paid_superseded",
+            Self::StatusUnknown => "status_unknown",
+            Self::RegistrationUncertain => "registration_uncertain",
+            Self::UnexpectedHold => "unexpected_hold",
+            Self::TamperedTerms => "tampered_terms",
+            Self::OrphanPayment => "orphan_payment",
+            Self::ForeignAttempt => "foreign_attempt",
+            Self::TxnReused => "txn_reused",
+            Self::IdentityMismatch => "identity_mismatch",
+            Self::TenantMismatch => "tenant_mismatch",
+            Self::ModeMismatch => "mode_mismatch",
+            Self::PayerNotice => "payer_notice",
+            Self::UnrequestedRefund => "unrequested_refund",
+            Self::UnrequestedVoid => "unrequested_void",
+            Self::RefundReversed => "refund_reversed",
+            Self::ReversalWithoutCapture => "reversal_without_capture",
+            Self::Dispute => "dispute",
+            Self::RefundAndDispute => "refund_and_dispute",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serde_writes_the_names_that_are_written_out() {
+        for kind in [ExceptionKind::Underpaid, ExceptionKind::TxnReused, ExceptionKind::RefundAndDispute] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        for severity in [Severity::Low, Severity::Medium, Severity::High, Severity::Critical] {
+            assert_eq!(serde_json::to_value(severity).unwrap(), severity.as_str());
+        }
+    }
+}
