@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::evidence::EvidenceClass;
 use super::exception::{ExceptionKind, Severity};
@@ -15,8 +16,10 @@ use crate::time::{ProviderTime, Timestamp};
 
 /// Identity of one movement of money: (provider, account, transaction), canonicalised by the
 /// provider's adapter. It pays one request, ever.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// On every wire it is one text, `<provider>/<account>/<transaction>`; only the last part may hold
+/// a slash.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CaptureKey {
     /// The provider.
     pub provider: ProviderCode,
@@ -29,6 +32,31 @@ pub struct CaptureKey {
 impl fmt::Display for CaptureKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.provider, self.account, self.transaction)
+    }
+}
+
+impl CaptureKey {
+    /// From its text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '/');
+        Some(Self {
+            provider: ProviderCode::parse(parts.next()?).ok()?,
+            account: AccountSlug::parse(parts.next()?).ok()?,
+            transaction: ProviderRef::parse(parts.next()?).ok()?,
+        })
+    }
+}
+
+impl Serialize for CaptureKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CaptureKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not <provider>/<account>/<transaction>"))
     }
 }
 

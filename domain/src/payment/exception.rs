@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum ExceptionKind {
     /// Less than what is due (row D1).
     Underpaid,
+    /// A part was there when the time was over or the request was called off (rows D9, E14).
+    UnderpaidAtExpiry,
     /// More than what is due (row D4).
     Overpaid,
     /// Another currency (row D6).
@@ -129,6 +131,7 @@ impl ExceptionKind {
             | Self::UnrequestedVoid
             | Self::Dispute => Severity::High,
             Self::Overpaid
+            | Self::UnderpaidAtExpiry
             | Self::LateNotification
             | Self::StatusUnknown
             | Self::UnexpectedHold
@@ -144,6 +147,7 @@ impl ExceptionKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Underpaid => "underpaid",
+            Self::UnderpaidAtExpiry => "underpaid_at_expiry",
             Self::Overpaid => "overpaid",
             Self::CurrencyMismatch => "currency_mismatch",
             Self::AccountMismatch => "account_mismatch",

@@ -1,13 +1,34 @@
 //! The payment request: terms that never change, and money that is always somewhere.
 //!
-//! [`decide`](decide::decide) says which events follow from a command, [`evolve`](request::evolve)
-//! folds them. The label is a function of amounts and closure. Rows (`C2`, `E6`) name the lines of
-//! the table of cases in `docs/reference/cases.md`, and each has its test.
+//! [`decide`] says which events follow from a command, [`evolve`] folds them. The label is a
+//! function of amounts and closure. Rows (`C2`, `E6`) name the lines of the table of cases in
+//! `docs/reference/cases.md`, and each has its test.
 
+pub mod terms;
 pub mod evidence;
 pub mod fact;
-pub mod terms;
+pub mod command;
 pub mod event;
 pub mod exception;
 pub mod label;
+pub mod outcome;
 pub mod request;
+pub mod observe;
+pub mod claims;
+mod decide;
+mod recording;
+mod attempt;
+mod capture;
+mod reversal;
+mod close;
+
+pub use attempt::verdict;
+pub use close::{DEFERRED_FOR, GRACE_WITH_LOOK_UP, GRACE_WITHOUT_LOOK_UP};
+pub use command::{Command, ExpiryCheck, Precheck, RecordFacts, Refusal, StartAttempt, Target};
+pub use decide::decide;
+pub use event::{CaptureKey, Event};
+pub use label::{BotLabel, Label};
+pub use observe::{Recorded, record};
+pub use outcome::Outcome;
+pub use request::{Request, evolve};
+pub use terms::{PartialPolicy, PricedBy, Rules, Terms};

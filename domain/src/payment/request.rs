@@ -339,7 +339,7 @@ impl Request {
         }
     }
 
-    fn apply(&mut self, event: &Event) {
+    pub(super) fn apply(&mut self, event: &Event) {
         match event {
             Event::Created(_) => {}
             Event::AttemptStarted { attempt_no, provider, account, our_reference, amount, session_expires_at } => {

@@ -1,0 +1,122 @@
+//! Attempts: written ahead, registered or doubted, and prechecked.
+
+use std::time::Duration;
+
+use super::command::{Precheck, Refusal, StartAttempt};
+use super::event::{Event, PrecheckRefusal, PrecheckVerdict};
+use super::exception::ExceptionKind;
+use super::recording::Recording;
+use super::request::{Attempt, AttemptState, Closure, Request};
+use crate::ids::ProviderRef;
+use crate::money::Sum;
+use crate::time::Timestamp;
+
+/// Refuses what is paid or closed.
+pub(super) fn payable(request: &Request, now: Timestamp) -> Result<(), Refusal> {
+    if request.verified().is_some() {
+        return Err(Refusal::AlreadyPaid);
+    }
+    let open = *request.closure() == Closure::Open && now < request.terms().expires_at;
+    if open { Ok(()) } else { Err(Refusal::NotPayable { label: request.label() }) }
+}
+
+/// Rows A6, A6b and A6c. A live attempt at the same account is used again: no event.
+pub(super) fn start(request: &Request, command: &StartAttempt, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+    payable(request, now)?;
+    let terms = request.terms();
+    if !terms.rules.accounts.contains(&command.account) {
+        return Err(Refusal::AccountNotAllowed { account: command.account.clone() });
+    }
+    let doubtful = |attempt: &Attempt| matches!(attempt.state, AttemptState::Started | AttemptState::Uncertain);
+    if request.attempts().values().any(|attempt| attempt.in_flight() || doubtful(attempt)) {
+        return Err(Refusal::PaymentInFlight);
+    }
+    if request.live_attempt(now).is_some_and(|(_, live)| live.account == command.account) {
+        return Ok(vec![]);
+    }
+    let attempt_no = request.attempts().keys().next_back().map_or(1, |last| last + 1);
+    if attempt_no > Refusal::ATTEMPTS_MAX {
+        return Err(Refusal::TooManyAttempts { max: Refusal::ATTEMPTS_MAX });
+    }
+    let session_end = now.plus(Duration::from_secs(u64::from(command.session_s_max)));
+    Ok(vec![Event::AttemptStarted {
+        attempt_no,
+        provider: command.provider.clone(),
+        account: command.account.clone(),
+        our_reference: our_reference(request, attempt_no),
+        amount: Sum::new(request.missing_minor(), terms.amount.currency()).money().unwrap_or(terms.amount),
+        session_expires_at: session_end.min(terms.expires_at),
+    }])
+}
+
+/// `<request>-<n>`: order numbers cannot be used twice at some providers.
+fn our_reference(request: &Request, attempt_no: u32) -> ProviderRef {
+    ProviderRef::parse(format!("{}-{attempt_no}", request.terms().id)).expect("an id, '-' and a number")
+}
+
+/// The result of a registration. Only an attempt in doubt takes it; a repeat leaves no event.
+pub(super) fn settle(request: &Request, attempt_no: u32, event: Event) -> Result<Vec<Event>, Refusal> {
+    let attempt = known(request, attempt_no)?;
+    match (&attempt.state, &event) {
+        (AttemptState::Uncertain, Event::AttemptUncertain { .. }) => Ok(vec![]),
+        (AttemptState::Started | AttemptState::Uncertain, _) => Ok(vec![event]),
+        // A notification was faster than the register answer; where to pay is still worth keeping.
+        (AttemptState::InFlight(_), Event::AttemptRegistered { .. }) if attempt.pay_url.is_none() => Ok(vec![event]),
+        (
+            AttemptState::Registered
+            | AttemptState::InFlight(_)
+            | AttemptState::Failed(_)
+            | AttemptState::Captured,
+            _,
+        ) => Ok(vec![]),
+    }
+}
+
+/// Rows A8 to A10: `allowed` once per attempt, `refused` once per attempt and reason.
+pub(super) fn precheck(request: &Request, command: &Precheck, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+    let attempt_no = command.attempt_no;
+    let attempt = known(request, attempt_no)?;
+    let verdict = verdict(request, command, now)?;
+    let mut recording = Recording::of(request, now);
+    if !attempt.prechecks.contains(&verdict) {
+        recording.push(Event::AttemptPrechecked { attempt_no, verdict: verdict.clone() });
+    }
+    let tampered = matches!(
+        verdict,
+        PrecheckVerdict::Refused {
+            reason: PrecheckRefusal::Amount | PrecheckRefusal::Currency | PrecheckRefusal::Account
+        }
+    );
+    if tampered {
+        recording.open_case(ExceptionKind::TamperedTerms, format!("attempt {attempt_no}"), None);
+    }
+    Ok(recording.events)
+}
+
+/// May this attempt be paid now? From the stream alone.
+///
+/// # Errors
+/// [`Refusal::UnknownAttempt`].
+pub fn verdict(request: &Request, command: &Precheck, now: Timestamp) -> Result<PrecheckVerdict, Refusal> {
+    let attempt = known(request, command.attempt_no)?;
+    let refused = |reason| Ok(PrecheckVerdict::Refused { reason });
+    let others = request.attempts().iter().filter(|(number, _)| **number != command.attempt_no);
+    let other_paying = |attempt: &Attempt| attempt.in_flight() || attempt.state == AttemptState::Captured;
+    if payable(request, now).is_err() || !attempt.may_still_pay() {
+        refused(PrecheckRefusal::NotPayable)
+    } else if attempt.account != command.account {
+        refused(PrecheckRefusal::Account)
+    } else if !attempt.amount.same_currency(command.amount) {
+        refused(PrecheckRefusal::Currency)
+    } else if attempt.amount != command.amount {
+        refused(PrecheckRefusal::Amount)
+    } else if others.map(|(_, other)| other).any(other_paying) {
+        refused(PrecheckRefusal::OtherAttempt)
+    } else {
+        Ok(PrecheckVerdict::Allowed {})
+    }
+}
+
+fn known(request: &Request, attempt_no: u32) -> Result<&Attempt, Refusal> {
+    request.attempts().get(&attempt_no).ok_or(Refusal::UnknownAttempt { attempt_no })
+}

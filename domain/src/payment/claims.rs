@@ -1,0 +1,82 @@
+//! Uniqueness that the events of a payment request rely on. Keys are HMACs, so that neither order
+//! numbers nor transaction ids can be read from them.
+
+use super::event::{CaptureKey, Event};
+use super::terms::PricedBy;
+use crate::digest::{Digest32, InstanceKey};
+use crate::ids::{AccountSlug, MerchantId, OrderId, ProviderCode, ProviderRef, QuoteId};
+use crate::ports::ClaimSpace;
+
+/// A claim that an event needs; the use-case adds the owner and what must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimNeed {
+    /// Namespace.
+    pub ns: ClaimSpace,
+    /// HMAC of what is claimed.
+    pub key: Digest32,
+    /// Attempt number of a `ref` claim; 0 otherwise.
+    pub detail: u32,
+}
+
+/// The payable request of an order.
+pub fn order_key(key: &InstanceKey, merchant: &MerchantId, order: &OrderId) -> Digest32 {
+    key.digest("claim/order", &[merchant.as_str().as_bytes(), order.as_str().as_bytes()])
+}
+
+/// The one request made from a quote.
+pub fn quote_key(key: &InstanceKey, quote: &QuoteId) -> Digest32 {
+    key.digest("claim/quote", &[quote.as_str().as_bytes()])
+}
+
+/// The attempt that our reference names at an account.
+pub fn ref_key(
+    key: &InstanceKey,
+    provider: &ProviderCode,
+    account: &AccountSlug,
+    our_reference: &ProviderRef,
+) -> Digest32 {
+    let parts = [provider.as_str(), account.as_str(), our_reference.as_str()].map(str::as_bytes);
+    key.digest("claim/ref", &parts)
+}
+
+/// The one request that a movement of money pays.
+pub fn ptx_key(key: &InstanceKey, capture: &CaptureKey) -> Digest32 {
+    let parts = [capture.provider.as_str(), capture.account.as_str(), capture.transaction.as_str()];
+    key.digest("claim/ptx", &parts.map(str::as_bytes))
+}
+
+/// What an event claims, in the order in which it is listed in its record.
+pub fn needs_of(key: &InstanceKey, event: &Event) -> Vec<ClaimNeed> {
+    let need = |ns, key, detail| ClaimNeed { ns, key, detail };
+    match event {
+        Event::Created(terms) => {
+            let mut needs = vec![need(ClaimSpace::Order, order_key(key, &terms.merchant, &terms.order_id), 0)];
+            match &terms.priced_by {
+                PricedBy::Quote { quote_id } => needs.push(need(ClaimSpace::Quote, quote_key(key, quote_id), 0)),
+                PricedBy::Amount {} | PricedBy::Catalogue { .. } => {}
+            }
+            needs
+        }
+        Event::AttemptStarted { attempt_no, provider, account, our_reference, .. } => {
+            vec![need(ClaimSpace::Ref, ref_key(key, provider, account, our_reference), *attempt_no)]
+        }
+        Event::PaymentCaptured { capture, .. } => vec![need(ClaimSpace::Ptx, ptx_key(key, capture), 0)],
+        Event::AttemptRegistered { .. }
+        | Event::AttemptUncertain { .. }
+        | Event::AttemptPrechecked { .. }
+        | Event::AttemptProgressed { .. }
+        | Event::AttemptFailed { .. }
+        | Event::CaptureUnapplied { .. }
+        | Event::PaymentVerified { .. }
+        | Event::Expired { .. }
+        | Event::ExpiryDeferred { .. }
+        | Event::Cancelled { .. }
+        | Event::RefundSettled { .. }
+        | Event::RefundReversed { .. }
+        | Event::DisputeOpened { .. }
+        | Event::DisputeClosed { .. }
+        | Event::PayerNoticeRecorded { .. }
+        | Event::ExceptionOpened { .. }
+        | Event::ExceptionResolved { .. } => vec![],
+    }
+}

@@ -1,0 +1,98 @@
+//! Closing: expiry and cancel. Closing never blocks recording money.
+
+use std::time::Duration;
+
+use super::command::{ExpiryCheck, Refusal};
+use super::event::{CancelledBy, DeferredWhy, Event};
+use super::exception::{ExceptionKind, Severity};
+use super::recording::Recording;
+use super::request::{Attempt, Closure, Request};
+use crate::ids::PaymentRequestId;
+use crate::money::MinorText;
+use crate::time::Timestamp;
+
+/// How long an unknown status keeps a request open, where the provider can be asked (row E5).
+pub const GRACE_WITH_LOOK_UP: Duration = Duration::from_secs(60 * 60);
+/// The same for providers without a look-up.
+pub const GRACE_WITHOUT_LOOK_UP: Duration = Duration::from_secs(30 * 60);
+/// How long a postponed expiry waits before it is looked at again.
+pub const DEFERRED_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// Rows E1, E4, E5, D9 and E14. On a closed request it is already so: no event.
+pub(super) fn expire(request: &Request, check: ExpiryCheck, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+    if request.verified().is_some() {
+        return Err(Refusal::AlreadyPaid);
+    }
+    if *request.closure() != Closure::Open {
+        return Ok(vec![]);
+    }
+    let expires_at = request.terms().expires_at;
+    if now < expires_at {
+        return Err(Refusal::NotYetDue { due: expires_at });
+    }
+    let mut recording = Recording::of(request, now);
+    match check {
+        ExpiryCheck::Confirmed => recording.close_as_expired(true),
+        ExpiryCheck::Processing => {
+            recording.push(Event::ExpiryDeferred { until: now.plus(DEFERRED_FOR), why: DeferredWhy::Processing });
+        }
+        ExpiryCheck::Unknown { look_up } => {
+            let (grace, severity) = if look_up {
+                (GRACE_WITH_LOOK_UP, Severity::High)
+            } else {
+                (GRACE_WITHOUT_LOOK_UP, Severity::Medium)
+            };
+            let end = expires_at.plus(grace);
+            if now < end {
+                let until = now.plus(DEFERRED_FOR).min(end);
+                recording.push(Event::ExpiryDeferred { until, why: DeferredWhy::Unknown });
+            } else {
+                recording.close_as_expired(false);
+                recording.open_case_as(ExceptionKind::StatusUnknown, severity, "expiry".to_owned(), None);
+            }
+        }
+    }
+    Ok(recording.events)
+}
+
+/// Rows E12, E13 and E14. The provider was asked before, so that "in flight" is what it says now.
+pub(super) fn cancel(
+    request: &Request,
+    by: CancelledBy,
+    superseded_by: Option<&PaymentRequestId>,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
+    if request.verified().is_some() {
+        return Err(Refusal::AlreadyPaid);
+    }
+    match request.closure() {
+        Closure::Cancelled(_) => return Ok(vec![]),
+        Closure::Expired => return Err(Refusal::NotPayable { label: request.label() }),
+        Closure::Open => {}
+    }
+    if request.attempts().values().any(Attempt::in_flight) {
+        return Err(Refusal::PaymentInFlight);
+    }
+    let mut recording = Recording::of(request, now);
+    recording.set_parts_aside();
+    recording.push(Event::Cancelled { by, superseded_by: superseded_by.cloned() });
+    Ok(recording.events)
+}
+
+impl Recording {
+    /// Closes as expired; parts that were applied become unapplied first (row D9).
+    pub(super) fn close_as_expired(&mut self, confirmed: bool) {
+        self.set_parts_aside();
+        self.push(Event::Expired { confirmed });
+    }
+
+    fn set_parts_aside(&mut self) {
+        let why = ExceptionKind::UnderpaidAtExpiry;
+        let applied = self.request.captures().iter().filter(|(_, capture)| capture.applied > 0);
+        let parts: Vec<_> = applied.map(|(key, capture)| (key.clone(), capture.applied)).collect();
+        for (capture, minor) in parts {
+            self.push(Event::CaptureUnapplied { capture: capture.clone(), minor: MinorText(minor), why });
+            self.open_case(why, capture.to_string(), Some(&capture));
+        }
+    }
+}

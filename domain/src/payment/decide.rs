@@ -1,0 +1,79 @@
+//! Which events follow from a command. The one place where every (state, command) is thought about.
+
+use super::command::{Command, Refusal};
+use super::event::{AttemptEnd, Event};
+use super::exception::ExceptionKind;
+use super::observe::record;
+use super::recording::Recording;
+use super::request::Request;
+use super::terms::Terms;
+use super::{attempt, close};
+use crate::time::Timestamp;
+
+/// Events that follow from `command` at `now`. An empty list means "already so": the caller may
+/// repeat safely. (What became of an observation is told by [`record`].)
+///
+/// # Errors
+/// [`Refusal`] when a business rule says no. Nothing else can fail here.
+pub fn decide(request: Option<&Request>, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+    match (request, command) {
+        (None, Command::Create(terms)) => create(terms, now), // row A1
+        (None, _) => Err(Refusal::UnknownRequest),
+        // Rows A2 and A3 compare fingerprints before this (`crate::idempotency`).
+        (Some(_), Command::Create(_)) => Err(Refusal::AlreadyCreated),
+        (Some(request), Command::StartAttempt(start)) => attempt::start(request, start, now),
+        (
+            Some(request),
+            Command::ConfirmAttempt { attempt_no, provider_order_ref, pay_url, session_expires_at },
+        ) => {
+            let event = Event::AttemptRegistered {
+                attempt_no: *attempt_no,
+                provider_order_ref: provider_order_ref.clone(),
+                pay_url: pay_url.clone(),
+                session_expires_at: *session_expires_at,
+            };
+            attempt::settle(request, *attempt_no, event)
+        }
+        (Some(request), Command::RejectAttempt { attempt_no, provider_status }) => {
+            let (why, provider_status) = (AttemptEnd::NotRegistered, provider_status.clone());
+            let event = Event::AttemptFailed { attempt_no: *attempt_no, why, provider_status };
+            attempt::settle(request, *attempt_no, event)
+        }
+        (Some(request), Command::DoubtAttempt { attempt_no, why }) => {
+            let event = Event::AttemptUncertain { attempt_no: *attempt_no, why: why.clone() }; // row A7
+            attempt::settle(request, *attempt_no, event)
+        }
+        (Some(request), Command::Precheck(precheck)) => attempt::precheck(request, precheck, now),
+        (Some(request), Command::RecordFacts(facts)) => Ok(record(request, facts, now).events),
+        (Some(request), Command::RecordReuse { capture }) => {
+            let mut recording = Recording::of(request, now); // row G4
+            recording.open_case(ExceptionKind::TxnReused, capture.to_string(), None);
+            Ok(recording.events)
+        }
+        (Some(request), Command::Expire(check)) => close::expire(request, *check, now),
+        (Some(request), Command::Cancel { by, superseded_by }) => {
+            close::cancel(request, *by, superseded_by.as_ref(), now)
+        }
+        (Some(request), Command::RecordNotice { kind, media, bytes }) => {
+            if request.notices() >= Refusal::NOTICES_MAX {
+                return Err(Refusal::TooManyNotices { max: Refusal::NOTICES_MAX });
+            }
+            let event = Event::PayerNoticeRecorded { kind: *kind, media: media.clone(), bytes: *bytes };
+            let mut recording = Recording::of(request, now); // row H1
+            recording.push(event);
+            if request.payable() && request.attempts().is_empty() {
+                // No provider can be asked: a person must look.
+                let about = format!("notice {}", recording.request.notices());
+                recording.open_case(ExceptionKind::PayerNotice, about, None);
+            }
+            Ok(recording.events)
+        }
+    }
+}
+
+fn create(terms: &Terms, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+    if terms.expires_at <= now {
+        return Err(Refusal::ExpiryInThePast);
+    }
+    Ok(vec![Event::Created(Box::new(terms.clone()))])
+}

@@ -1,0 +1,194 @@
+//! Money that went back: refunds, voids and disputes that a provider reports. They consume the
+//! unapplied part of their capture first; only the applied part changes the label.
+
+use super::command::RecordFacts;
+use super::event::{CaptureKey, DisputeOutcome, Event, RefundKind, Resolution};
+use super::exception::ExceptionKind;
+use super::fact::{Fact, FactKind, RefundAmount};
+use super::label::Label;
+use super::outcome::Outcome;
+use super::recording::Recording;
+use super::request::Capture;
+use crate::ids::{CaseId, ProviderRef};
+use crate::money::{MinorText, Money, Sum};
+use crate::time::Timestamp;
+
+impl Recording {
+    /// Rows F3, F4, F7 to F16 and C6.
+    pub(super) fn reversal(&mut self, command: &RecordFacts, attempt_no: u32, fact: &Fact) -> Outcome {
+        let Some((key, capture)) = self.reversed_capture(command, attempt_no, fact) else {
+            return Outcome::Parked; // row C6
+        };
+        match &fact.kind {
+            FactKind::Voided { reversal } => {
+                let all = capture.applied + capture.unapplied;
+                self.settle(&key, &capture, RefundKind::Void, reversal.as_ref(), all)
+            }
+            FactKind::Refunded { amount: RefundAmount::Cumulative(sum), reversal } => {
+                let more = sum.minor() - capture.refunded;
+                self.settle(&key, &capture, RefundKind::Refund, reversal.as_ref(), more)
+            }
+            FactKind::Refunded { amount: RefundAmount::Delta(money), reversal: Some(id) } => {
+                self.settle(&key, &capture, RefundKind::Refund, Some(id), money.minor())
+            }
+            FactKind::Refunded { amount: RefundAmount::Delta(_), reversal: None } => {
+                // A repeat could not be told from a second refund.
+                self.open_case(ExceptionKind::ProviderContradiction, format!("refund of {key}"), Some(&key));
+                Outcome::Refused
+            }
+            FactKind::RefundFailed { reversal } => self.refund_came_back(&key, &capture, reversal.as_ref()),
+            FactKind::DisputeOpened { dispute, amount, reason, due_by } => {
+                self.dispute_opened(&key, &capture, dispute, *amount, reason.clone(), *due_by)
+            }
+            FactKind::DisputeWon { dispute } => self.dispute_closed(&capture, dispute, DisputeOutcome::Won),
+            FactKind::DisputeLost { dispute } => self.dispute_closed(&capture, dispute, DisputeOutcome::Lost),
+            FactKind::Registered
+            | FactKind::Processing
+            | FactKind::Authorised
+            | FactKind::Captured
+            | FactKind::Declined
+            | FactKind::SessionExpired
+            | FactKind::Unknown => Outcome::Stale,
+        }
+    }
+
+    /// The capture that a reversal names, or the only one of its attempt where it names none.
+    fn reversed_capture(&self, command: &RecordFacts, attempt_no: u32, fact: &Fact) -> Option<(CaptureKey, Capture)> {
+        if let FactKind::DisputeWon { dispute } | FactKind::DisputeLost { dispute } = &fact.kind {
+            let key = &self.request.disputes().get(dispute)?.capture;
+            return self.request.captures().get_key_value(key).map(|(key, capture)| (key.clone(), capture.clone()));
+        }
+        let observation = &command.observation;
+        let mut candidates = self.request.captures().iter().filter(|(key, capture)| match &fact.transaction {
+            Some(transaction) => {
+                key.transaction == *transaction
+                    && key.provider == observation.provider
+                    && key.account == observation.account
+            }
+            None => capture.attempt_no == attempt_no,
+        });
+        let (key, capture) = candidates.next()?;
+        candidates.next().is_none().then(|| (key.clone(), capture.clone()))
+    }
+
+    fn settle(
+        &mut self,
+        key: &CaptureKey,
+        capture: &Capture,
+        kind: RefundKind,
+        reversal: Option<&ProviderRef>,
+        minor: i64,
+    ) -> Outcome {
+        let repeated = reversal.is_some_and(|id| capture.reversals.contains_key(id));
+        if repeated || minor <= 0 {
+            return Outcome::Duplicate; // row F8
+        }
+        let (applied, unapplied) = parts(capture, minor);
+        if applied + unapplied < minor {
+            self.open_case(ExceptionKind::ProviderContradiction, format!("refund of {key}"), Some(key));
+        }
+        if applied + unapplied == 0 {
+            return Outcome::Stale;
+        }
+        self.push(Event::RefundSettled {
+            capture: key.clone(),
+            kind,
+            reversal: reversal.cloned(),
+            applied: MinorText(applied),
+            unapplied: MinorText(unapplied),
+            cumulative: Sum::new(capture.refunded + applied + unapplied, capture.amount.currency()),
+            requested: false,
+        });
+        let case = match kind {
+            RefundKind::Refund => ExceptionKind::UnrequestedRefund, // row F7
+            RefundKind::Void => ExceptionKind::UnrequestedVoid,     // row F10
+        };
+        let about = reversal.map_or_else(|| format!("{key} {minor}"), ToString::to_string);
+        self.open_case(case, about, Some(key));
+        Outcome::Applied
+    }
+
+    /// Row F9.
+    fn refund_came_back(&mut self, key: &CaptureKey, capture: &Capture, reversal: Option<&ProviderRef>) -> Outcome {
+        let settled = reversal.and_then(|id| capture.reversals.get_key_value(id));
+        let Some((id, &(applied, unapplied))) = settled.filter(|(_, parts)| **parts != (0, 0)) else {
+            return Outcome::Stale;
+        };
+        self.push(Event::RefundReversed {
+            capture: key.clone(),
+            reversal: id.clone(),
+            applied: MinorText(applied),
+            unapplied: MinorText(unapplied),
+        });
+        self.open_case(ExceptionKind::RefundReversed, id.to_string(), Some(key));
+        Outcome::Applied
+    }
+
+    /// Rows F11 and F14.
+    fn dispute_opened(
+        &mut self,
+        key: &CaptureKey,
+        capture: &Capture,
+        dispute: &ProviderRef,
+        amount: Option<Money>,
+        reason: Option<String>,
+        due_by: Option<Timestamp>,
+    ) -> Outcome {
+        if self.request.disputes().contains_key(dispute) {
+            return Outcome::Duplicate;
+        }
+        let refunded = self.request.label() == Label::Refunded;
+        self.push(Event::DisputeOpened {
+            dispute: dispute.clone(),
+            capture: key.clone(),
+            amount: amount.unwrap_or(capture.amount),
+            reason,
+            due_by,
+        });
+        let kind = if refunded { ExceptionKind::RefundAndDispute } else { ExceptionKind::Dispute };
+        self.open_case(kind, dispute.to_string(), Some(key));
+        Outcome::Applied
+    }
+
+    /// Rows F12 and F13.
+    fn dispute_closed(&mut self, capture: &Capture, dispute: &ProviderRef, outcome: DisputeOutcome) -> Outcome {
+        let Some(known) = self.request.disputes().get(dispute).cloned() else {
+            return Outcome::Parked;
+        };
+        if known.outcome.is_some() {
+            return Outcome::Duplicate;
+        }
+        let lost = match outcome {
+            DisputeOutcome::Won => 0,
+            DisputeOutcome::Lost => known.amount.minor(),
+        };
+        let (applied, unapplied) = parts(capture, lost);
+        self.push(Event::DisputeClosed {
+            dispute: dispute.clone(),
+            capture: known.capture.clone(),
+            outcome,
+            applied: MinorText(applied),
+            unapplied: MinorText(unapplied),
+        });
+        if let Some(case) = self.case_of(dispute) {
+            self.push(Event::ExceptionResolved { case, resolution: Resolution::Settled });
+        }
+        Outcome::Applied
+    }
+
+    fn case_of(&self, dispute: &ProviderRef) -> Option<CaseId> {
+        let about = dispute.as_str();
+        let is_it = |kind| matches!(kind, ExceptionKind::Dispute | ExceptionKind::RefundAndDispute);
+        let mut cases = self.request.cases().iter();
+        let found = cases.find(|(_, case)| case.open && case.about == about && is_it(case.kind));
+        found.map(|(id, _)| id.clone())
+    }
+}
+
+/// `minor` out of the capture: the unapplied part first, then the applied part, and never more than
+/// is there.
+fn parts(capture: &Capture, minor: i64) -> (i64, i64) {
+    let unapplied = minor.min(capture.unapplied);
+    let applied = (minor - unapplied).min(capture.applied);
+    (applied, unapplied)
+}
