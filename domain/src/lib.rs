@@ -34,3 +34,7 @@ pub mod record;
 pub mod ports;
 pub mod codec;
 pub mod payment;
+pub mod idempotency;
+pub mod quote;
+pub mod notification;
+pub mod unmatched;
