@@ -1,1 +1,7 @@
-//! .
+//! The outside of Counterfoil: stores, providers, subscribers, keys, clock.
+//!
+//! Each module here fulfils a port that an inner crate declares. Nothing here decides about money,
+//! and nothing here knows an HTTP status of the ledger's own API.
+
+pub mod memory;
+pub mod sqlite;
