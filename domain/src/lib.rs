@@ -38,3 +38,13 @@ pub mod idempotency;
 pub mod quote;
 pub mod notification;
 pub mod unmatched;
+pub mod config;
+pub mod catalogue;
+
+/// The canonical JSON (RFC 8785) of a value: sorted names, no spaces, one form for every string.
+///
+/// # Errors
+/// For values that are no JSON (maps with keys that are no text).
+pub fn canonical_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json_canonicalizer::to_vec(value)
+}

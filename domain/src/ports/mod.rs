@@ -1,12 +1,19 @@
 //! What the write side needs of the outside, declared here and fulfilled by adapters.
 
 mod event_store;
+mod http_out;
 mod keys;
+mod provider;
 mod world;
 
 pub use event_store::{
     AppendError, AppendRequest, Appended, BoxError, Claim, ClaimExpect, ClaimOwner, ClaimSpace, EventStore, Expect,
     Filter, Outcome, Page, Position, ReadError, StoreIdentity,
 };
+pub use http_out::{HttpOut, OutAnswer, OutError, OutRequest};
 pub use keys::{EvidenceBlob, EvidenceError, EvidenceStore, Keyring, KeyringError, Secret, SecretPurpose, Secrets};
+pub use provider::{
+    Acknowledge, Authentic, InboundProvider, InboundRequest, LookUp, LookUpOutcome, NotUnderstood, ProviderAnswer, ProviderApi,
+    RegisterOutcome, Registration, Rejected,
+};
 pub use world::{Clock, Entropy};

@@ -1,0 +1,62 @@
+use super::*;
+
+fn config() -> MerchantConfig {
+    serde_json::from_value(serde_json::json!({
+        "merchant": "shop",
+        "scenarios": [{
+            "id": "telegram", "currencies": ["AMD"], "amount_minor_min": "10000", "amount_minor_max": "100000000",
+            "life_s_max": 3600, "accounts": ["sim-main"], "whole_units": true
+        }],
+        "accounts": [{
+            "account": "sim-main", "provider": "sim", "minimum": "signed", "look_up": true, "mode": "test"
+        }],
+        "catalogue": [{"code": "tea", "title": "Tea", "price": {"minor": "150000", "currency": "AMD"}}]
+    }))
+    .unwrap()
+}
+
+fn amd(minor: i64) -> Money {
+    Money::new(minor, Currency::from_code("AMD").unwrap()).unwrap()
+}
+
+#[test]
+fn a_scenario_admits_what_is_within_its_limits() {
+    let scenario = &config().scenarios[0];
+    assert_eq!(scenario.admit(amd(150_000), 3600), Ok(()));
+    assert_eq!(scenario.admit(amd(150_050), 3600), Err(ScenarioRefusal::NotWhole));
+    assert!(matches!(scenario.admit(amd(9_900), 3600), Err(ScenarioRefusal::Amount { .. })));
+    assert!(matches!(scenario.admit(amd(100_000_100), 3600), Err(ScenarioRefusal::Amount { .. })));
+    assert_eq!(scenario.admit(amd(150_000), 3601), Err(ScenarioRefusal::TooLong { max_s: 3600 }));
+    let dollars = Money::new(150_000, Currency::from_code("USD").unwrap()).unwrap();
+    assert!(matches!(scenario.admit(dollars, 1), Err(ScenarioRefusal::Currency { .. })));
+}
+
+#[test]
+fn the_same_configuration_again_leaves_no_event() {
+    let first = apply(None, &config());
+    assert_eq!(first.len(), 1);
+    let in_force = evolve(None, &first[0]).unwrap();
+    assert_eq!(apply(Some(&in_force), &config()), vec![]);
+}
+
+#[test]
+fn a_lowered_demand_on_evidence_is_named() {
+    let mut lower = config();
+    lower.accounts[0].minimum = EvidenceClass::WeaklySigned;
+    let events = apply(Some(&config()), &lower);
+    let Event::Applied { lowered, .. } = &events[0];
+    assert_eq!(lowered, &[AccountSlug::parse("sim-main").unwrap()]);
+    assert_ne!(config().digest(), lower.digest());
+}
+
+#[test]
+fn every_mistake_is_found() {
+    assert_eq!(config().mistakes(), vec![]);
+    let mut bad = config();
+    bad.scenarios[0].accounts = vec![AccountSlug::parse("other").unwrap()];
+    bad.scenarios[0].amount_minor_min = MinorText(0);
+    bad.accounts.push(ProviderAccount { minimum: EvidenceClass::LookedUp, look_up: false, ..bad.accounts[0].clone() });
+    bad.accounts.push(ProviderAccount { minimum: EvidenceClass::Unsigned, ..bad.accounts[0].clone() });
+    let found = bad.mistakes();
+    assert_eq!(found.len(), 5, "{found:?}");
+}

@@ -1,0 +1,217 @@
+//! Providers: how their notifications are authenticated and read, and how they are asked.
+
+use async_trait::async_trait;
+
+use super::keys::Secret;
+use crate::ids::{KeyId, ProviderRef};
+use crate::money::Money;
+use crate::payment::evidence::EvidenceClass;
+use crate::payment::fact::Fact;
+use crate::time::Timestamp;
+
+/// A notification as it came over the wire.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InboundRequest {
+    /// `POST` or `GET`.
+    pub method: String,
+    /// Path, as sent.
+    pub path: String,
+    /// Query string without `?`, as sent.
+    pub query: String,
+    /// Names in lower case, values as bytes, in the order of the wire.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The raw body.
+    pub body: Vec<u8>,
+}
+
+impl InboundRequest {
+    /// The first header of this lower-case name, as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+}
+
+/// A notification whose signature holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authentic {
+    /// `standard-webhooks`, `stripe`, `hub`, `generic`.
+    pub scheme: String,
+    /// Which of the live keys.
+    pub key_id: Option<KeyId>,
+    /// What was signed. Equal bytes are the same notification.
+    pub signed_bytes: Vec<u8>,
+    /// The class that this scheme and body reach.
+    pub class: EvidenceClass,
+}
+
+/// Why a notification is not authentic. Told to metrics, never to the sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejected {
+    /// A header is missing.
+    #[error("the signature is missing")]
+    MissingSignature,
+    /// No live key gives this signature.
+    #[error("the signature is wrong")]
+    BadSignature,
+    /// The signed time is too far from now.
+    #[error("the signed time is too far off")]
+    OutsideTolerance,
+    /// A header cannot be read.
+    #[error("the signature cannot be read")]
+    Malformed,
+    /// No live key is configured.
+    #[error("no key is configured")]
+    NoSecret,
+}
+
+impl Rejected {
+    /// Label of the metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingSignature => "missing_signature",
+            Self::BadSignature => "bad_signature",
+            Self::OutsideTolerance => "outside_tolerance",
+            Self::Malformed => "malformed",
+            Self::NoSecret => "no_secret",
+        }
+    }
+}
+
+/// Authentic bytes that this adapter cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the notification cannot be understood: {why}")]
+pub struct NotUnderstood {
+    /// Which part, without its content.
+    pub why: &'static str,
+}
+
+/// What the provider is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// Durable, or known already.
+    Accepted,
+    /// Not authentic.
+    Rejected,
+    /// Not kept; send it again.
+    Busy,
+}
+
+/// An answer in the provider's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Media type.
+    pub content_type: &'static str,
+    /// Body.
+    pub body: String,
+}
+
+/// The inbound half of a provider's adapter. Pure: no clock, no socket.
+pub trait InboundProvider: Send + Sync {
+    /// Checks the signature over the raw bytes, in constant time, against every live key, before
+    /// anything is parsed.
+    ///
+    /// # Errors
+    /// [`Rejected`].
+    fn authenticate(
+        &self,
+        request: &InboundRequest,
+        secrets: &[Secret],
+        now: Timestamp,
+    ) -> Result<Authentic, Rejected>;
+
+    /// What an authentic notification says. Statuses that are not known become
+    /// [`FactKind::Unknown`](crate::payment::fact::FactKind::Unknown); messages that are about no
+    /// payment give no facts.
+    ///
+    /// # Errors
+    /// [`NotUnderstood`].
+    fn facts(&self, request: &InboundRequest) -> Result<Vec<Fact>, NotUnderstood>;
+
+    /// The answer that this provider expects.
+    fn answer(&self, acknowledge: Acknowledge) -> ProviderAnswer;
+}
+
+/// An attempt to be registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// What the provider shall call it back to us.
+    pub our_reference: ProviderRef,
+    /// What is due.
+    pub amount: Money,
+    /// What the payer reads; holds no personal data.
+    pub description: String,
+    /// Length of the session in seconds.
+    pub session_s: u32,
+}
+
+/// What became of a registration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RegisterOutcome {
+    /// The provider knows it.
+    Registered {
+        /// The provider's order or session.
+        provider_order_ref: Option<ProviderRef>,
+        /// Where the payer pays.
+        pay_url: Option<String>,
+        /// End of the session, by the provider.
+        session_expires_at: Option<Timestamp>,
+    },
+    /// The provider said no; nothing was made.
+    Refused {
+        /// The provider's own word.
+        provider_status: String,
+    },
+    /// No answer that says either. It may have been made.
+    Unknown {
+        /// `timeout`, `connect`, `http_502` ...
+        why: String,
+    },
+}
+
+/// An attempt to be asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookUp {
+    /// What the provider calls it back to us.
+    pub our_reference: ProviderRef,
+    /// The provider's order or session, where it is known.
+    pub provider_order_ref: Option<ProviderRef>,
+}
+
+/// What a look-up told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookUpOutcome {
+    /// The provider answered.
+    Answered {
+        /// What it says.
+        facts: Vec<Fact>,
+        /// Its raw answer, for the evidence.
+        raw: Vec<u8>,
+        /// Media type of that.
+        media: String,
+    },
+    /// The provider does not know it.
+    NotFound,
+    /// No answer that can be used.
+    Unknown {
+        /// `timeout`, `connect`, `http_502` ...
+        why: String,
+        /// Not before so many seconds, where the provider says so.
+        retry_after_s: Option<u32>,
+    },
+}
+
+/// The outbound half of a provider's adapter: our own authenticated calls.
+#[async_trait]
+pub trait ProviderApi: Send + Sync {
+    /// Registers an attempt. Called once per attempt, after `AttemptStarted` is durable.
+    async fn register(&self, registration: &Registration) -> RegisterOutcome;
+
+    /// Asks for the real status.
+    async fn look_up(&self, look_up: &LookUp) -> LookUpOutcome;
+
+    /// Closes the provider's session where it can; a courtesy whose result decides nothing.
+    async fn cancel(&self, look_up: &LookUp);
+}
