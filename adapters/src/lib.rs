@@ -3,5 +3,6 @@
 //! Each module here fulfils a port that an inner crate declares. Nothing here decides about money,
 //! and nothing here knows an HTTP status of the ledger's own API.
 
+mod append_rules;
 pub mod memory;
 pub mod sqlite;

@@ -2,4 +2,5 @@
 //!
 //! SQL stands in `.sql` files beside the module that runs it.
 
+pub mod events;
 pub mod open;

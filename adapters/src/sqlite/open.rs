@@ -80,14 +80,6 @@ pub enum OpenError {
         /// What it is.
         found: String,
     },
-    /// The file belongs to another store or epoch than the caller expects.
-    #[error("{}: it is another store: {found}", path.display())]
-    OtherStore {
-        /// The file.
-        path: PathBuf,
-        /// Which store it is.
-        found: String,
-    },
     /// Rows that the schema forbids.
     #[error("{}: damaged: {why}", path.display())]
     Damaged {

@@ -1,0 +1,1 @@
+update space_probe set filler = x''

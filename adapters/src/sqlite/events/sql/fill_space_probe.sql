@@ -1,0 +1,1 @@
+update space_probe set filler = zeroblob(1048576)

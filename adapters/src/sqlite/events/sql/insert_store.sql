@@ -1,0 +1,1 @@
+insert into store (one, uuid, epoch) values (1, ?1, 0)

@@ -1,0 +1,1 @@
+insert into stream (name) values (?1)

@@ -1,0 +1,1 @@
+select owner, detail, generation from claim where space = ?1 and key = ?2

@@ -1,0 +1,1 @@
+select id from stream where name = ?1

@@ -1,0 +1,6 @@
+select e.position, s.name, e.version, e.type, e.event_id, e.leaf, e.record
+from event e
+join stream s on s.id = e.stream
+where s.name = ?1 and e.version >= ?2
+order by e.version
+limit ?3
