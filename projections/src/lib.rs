@@ -20,3 +20,6 @@ pub mod read;
 pub mod rebuild;
 pub mod view;
 pub mod wait;
+
+#[cfg(test)]
+pub(crate) mod testing;

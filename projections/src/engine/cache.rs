@@ -181,3 +181,7 @@ impl Rows for Cache<'_> {
         Ok(found.into_values().take(limit).collect())
     }
 }
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;

@@ -19,3 +19,6 @@ pub use runner::{Handle, Runner, RunnerSettings, Step, Stop};
 pub use status::{RunnerState, ViewStatus, events_between};
 
 pub(crate) use feed::Feed;
+
+#[cfg(test)]
+mod tests;
