@@ -1,1 +1,12 @@
-//! .
+//! What the tests of Counterfoil share: contract suites that every adapter of a port must pass, and
+//! a world (clock, chance) that does as it is told.
+//!
+//! It holds no test itself; the tests stand in `it/`.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "this is test code, and a failed unwrap is a failed test"
+)]
+
+pub mod contract;
+pub mod world;
