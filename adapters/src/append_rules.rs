@@ -146,7 +146,8 @@ mod tests {
         // (held by, detail, generation), (asked by, detail, expectation), generation afterwards or
         // the one it is refused with.
         type Held = Option<(&'static str, u32, u64)>;
-        let table: [(Held, (&str, u32, ClaimExpect), Result<Option<u64>, u64>); 12] = [
+        type Asked = (&'static str, u32, ClaimExpect);
+        let table: [(Held, Asked, Result<Option<u64>, u64>); 12] = [
             (None, ("a", 0, Free), Ok(Some(1))),
             (None, ("a", 0, Generation(0)), Err(0)),
             (None, ("a", 0, Generation(1)), Err(0)),

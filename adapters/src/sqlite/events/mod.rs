@@ -287,3 +287,7 @@ impl EventStore for SqliteEventStore {
         self.readers.claim(ns, key).await
     }
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
