@@ -35,6 +35,8 @@ pub mod ports;
 pub mod codec;
 pub mod payment;
 pub mod idempotency;
+pub mod instance;
+pub mod access;
 pub mod quote;
 pub mod notification;
 pub mod unmatched;

@@ -2,6 +2,7 @@
 //! numbers nor transaction ids can be read from them.
 
 use super::event::{CaptureKey, Event};
+use super::request::Request;
 use super::terms::PricedBy;
 use crate::digest::{Digest32, InstanceKey};
 use crate::ids::{AccountSlug, MerchantId, OrderId, ProviderCode, ProviderRef, QuoteId};
@@ -39,14 +40,27 @@ pub fn ref_key(
     key.digest("claim/ref", &parts)
 }
 
+/// The attempt that the provider's own order or session belongs to, for messages that do not repeat
+/// our reference (row C5).
+pub fn order_ref_key(
+    key: &InstanceKey,
+    provider: &ProviderCode,
+    account: &AccountSlug,
+    provider_order_ref: &ProviderRef,
+) -> Digest32 {
+    let parts = [provider.as_str(), account.as_str(), "order", provider_order_ref.as_str()].map(str::as_bytes);
+    key.digest("claim/ref", &parts)
+}
+
 /// The one request that a movement of money pays.
 pub fn ptx_key(key: &InstanceKey, capture: &CaptureKey) -> Digest32 {
     let parts = [capture.provider.as_str(), capture.account.as_str(), capture.transaction.as_str()];
     key.digest("claim/ptx", &parts.map(str::as_bytes))
 }
 
-/// What an event claims, in the order in which it is listed in its record.
-pub fn needs_of(key: &InstanceKey, event: &Event) -> Vec<ClaimNeed> {
+/// What an event claims, in the order in which it is listed in its record. `request` is the state
+/// that the event is decided on.
+pub fn needs_of(key: &InstanceKey, request: Option<&Request>, event: &Event) -> Vec<ClaimNeed> {
     let need = |ns, key, detail| ClaimNeed { ns, key, detail };
     match event {
         Event::Created(terms) => {
@@ -61,7 +75,14 @@ pub fn needs_of(key: &InstanceKey, event: &Event) -> Vec<ClaimNeed> {
             vec![need(ClaimSpace::Ref, ref_key(key, provider, account, our_reference), *attempt_no)]
         }
         Event::PaymentCaptured { capture, .. } => vec![need(ClaimSpace::Ptx, ptx_key(key, capture), 0)],
-        Event::AttemptRegistered { .. }
+        Event::AttemptRegistered { attempt_no, provider_order_ref: Some(order), .. } => {
+            let attempt = request.and_then(|request| request.attempts().get(attempt_no));
+            attempt.map_or_else(Vec::new, |attempt| {
+                let claimed = order_ref_key(key, &attempt.provider, &attempt.account, order);
+                vec![need(ClaimSpace::Ref, claimed, *attempt_no)]
+            })
+        }
+        Event::AttemptRegistered { provider_order_ref: None, .. }
         | Event::AttemptUncertain { .. }
         | Event::AttemptPrechecked { .. }
         | Event::AttemptProgressed { .. }

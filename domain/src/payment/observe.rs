@@ -52,7 +52,7 @@ impl Recording {
             return ask_or(rules.look_up, Outcome::Refused); // row A13
         }
         match &fact.kind {
-            FactKind::Registered => self.registered(attempt_no, &attempt, fact),
+            FactKind::Registered => self.registered(command, attempt_no, &attempt, fact),
             FactKind::Processing => self.progressed(attempt_no, &attempt, Progress::Processing),
             FactKind::Authorised => {
                 let outcome = self.progressed(attempt_no, &attempt, Progress::Authorised); // row A14
@@ -85,15 +85,24 @@ impl Recording {
         Outcome::Refused
     }
 
-    /// The provider knows the order; nobody tried to pay. It answers the doubt of row A7 and is no
-    /// progress otherwise.
-    fn registered(&mut self, attempt_no: u32, attempt: &Attempt, fact: &Fact) -> Outcome {
-        if !matches!(attempt.state, AttemptState::Started | AttemptState::Uncertain) {
+    /// The provider knows the order; nobody tried to pay. It answers the doubts of rows A7 and A17
+    /// (there only when we asked, since a message may be older than the doubt) and is no progress
+    /// otherwise.
+    fn registered(&mut self, command: &RecordFacts, attempt_no: u32, attempt: &Attempt, fact: &Fact) -> Outcome {
+        let answers = match attempt.state {
+            AttemptState::Started | AttemptState::Uncertain => true,
+            AttemptState::InFlight(Progress::Unknown) => command.observation.class >= EvidenceClass::LookedUp,
+            AttemptState::Registered
+            | AttemptState::InFlight(Progress::Processing | Progress::Authorised)
+            | AttemptState::Failed(_)
+            | AttemptState::Captured => false,
+        };
+        if !answers {
             return Outcome::Duplicate;
         }
         self.push(Event::AttemptRegistered {
             attempt_no,
-            provider_order_ref: fact.provider_order_ref.clone(),
+            provider_order_ref: fact.provider_order_ref.clone().or_else(|| attempt.provider_order_ref.clone()),
             pay_url: attempt.pay_url.clone(),
             session_expires_at: None,
         });

@@ -361,7 +361,8 @@ impl Request {
                     attempt.provider_order_ref = provider_order_ref.clone();
                     attempt.pay_url = pay_url.clone();
                     attempt.session_expires_at = session_expires_at.unwrap_or(attempt.session_expires_at);
-                    if matches!(attempt.state, AttemptState::Started | AttemptState::Uncertain) {
+                    let doubtful = AttemptState::InFlight(Progress::Unknown);
+                    if matches!(attempt.state, AttemptState::Started | AttemptState::Uncertain) || attempt.state == doubtful {
                         attempt.state = AttemptState::Registered;
                     }
                 });

@@ -1,0 +1,113 @@
+//! Roles: named sets of scopes. Events hold the scopes, so that a later change of a role changes
+//! nobody's rights.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::scope::Scope;
+
+/// A named set of scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Role {
+    /// Telegram, WhatsApp: asks for priced requests and shows their status.
+    #[serde(rename = "bot")]
+    Bot,
+    /// The shop's own systems.
+    #[serde(rename = "backend")]
+    Backend,
+    /// Works exceptions and deliveries.
+    #[serde(rename = "operator")]
+    Operator,
+    /// Reads everything that is not personal; changes nothing.
+    #[serde(rename = "auditor")]
+    Auditor,
+    /// Subscribers and views.
+    #[serde(rename = "admin")]
+    Admin,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Bot, Self::Backend, Self::Operator, Self::Auditor, Self::Admin];
+
+    /// The wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bot => "bot",
+            Self::Backend => "backend",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// From its wire name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// Its scopes.
+    pub fn scopes(self) -> BTreeSet<Scope> {
+        let scopes: &[Scope] = match self {
+            Self::Bot => {
+                &[Scope::RequestsCreate, Scope::RequestsRead, Scope::NoticesWrite, Scope::Precheck]
+            }
+            Self::Backend => &[
+                Scope::QuotesWrite,
+                Scope::AmountSet,
+                Scope::RequestsCreate,
+                Scope::RequestsRead,
+                Scope::RequestsCancel,
+                Scope::NoticesWrite,
+                Scope::Precheck,
+            ],
+            Self::Operator => &[
+                Scope::RequestsRead,
+                Scope::NoticesWrite,
+                Scope::ExceptionsResolve,
+                Scope::DeliveriesRead,
+                Scope::DeliveriesOperate,
+            ],
+            Self::Auditor => &[Scope::RequestsRead, Scope::AuditRead, Scope::DeliveriesRead],
+            Self::Admin => &[
+                Scope::RequestsRead,
+                Scope::DeliveriesRead,
+                Scope::SubscribersAdmin,
+                Scope::ProjectionsAdmin,
+                Scope::AuditRead,
+            ],
+        };
+        scopes.iter().copied().collect()
+    }
+
+    /// True for roles that see only what they created themselves.
+    pub fn own_only(self) -> bool {
+        match self {
+            Self::Bot => true,
+            Self::Backend | Self::Operator | Self::Auditor | Self::Admin => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bot_can_never_set_an_amount_and_an_auditor_changes_nothing() {
+        let bot = Role::Bot.scopes();
+        for forbidden in [Scope::AmountSet, Scope::QuotesWrite, Scope::AuditRead, Scope::DeliveriesRead] {
+            assert!(!bot.contains(&forbidden));
+        }
+        let reads = [Scope::RequestsRead, Scope::AuditRead, Scope::DeliveriesRead];
+        assert!(Role::Auditor.scopes().iter().all(|scope| reads.contains(scope)));
+        for role in Role::ALL {
+            assert_eq!(Role::parse(role.as_str()), Some(role));
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+        }
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.as_str()), Some(*scope));
+        }
+    }
+}
