@@ -4,3 +4,5 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod contract;
+mod disk_faults;
+mod view_stores;

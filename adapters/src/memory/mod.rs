@@ -3,6 +3,10 @@
 
 mod event_store;
 mod faults;
+mod ops;
+mod view_store;
 
 pub use event_store::MemoryEventStore;
 pub use faults::{AppendFault, FaultyEventStore};
+pub use ops::MemoryOps;
+pub use view_store::MemoryViewStore;

@@ -4,3 +4,5 @@
 
 pub mod events;
 pub mod open;
+pub mod ops;
+pub mod views;

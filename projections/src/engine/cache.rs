@@ -121,7 +121,7 @@ impl Rows for Cache<'_> {
 
     fn put(&mut self, table: &str, row: Row) -> Result<(), RowsError> {
         let spec = self.spec.table(table)?;
-        self.spec.check_cells(spec, &row.cells)?;
+        self.spec.check_row(spec, &row)?;
         self.change(table, row.key.clone(), Some(row));
         Ok(())
     }

@@ -122,16 +122,21 @@ impl ViewSpec {
         found.ok_or_else(|| self.error(format!("{} has no column {name:?}", table.name)))
     }
 
-    /// Checks that there is a cell of the right kind for every column, in order.
+    /// Checks that a row has a key, and a cell of the right kind for every column, in order.
     ///
     /// # Errors
     /// [`SpecError`].
-    pub fn check_cells(&self, table: &TableSpec, cells: &[Cell]) -> Result<(), SpecError> {
+    pub fn check_row(&self, table: &TableSpec, row: &Row) -> Result<(), SpecError> {
         let fits = |(column, cell): (&ColumnSpec, &Cell)| cell.fits(column.kind);
-        if cells.len() == table.columns.len() && table.columns.iter().zip(cells).all(fits) {
+        let cells = row.cells.len() == table.columns.len()
+            && table.columns.iter().zip(&row.cells).all(fits);
+        if cells && !row.key.is_empty() {
             return Ok(());
         }
-        Err(self.error(format!("{}: {cells:?} do not fit the columns", table.name)))
+        Err(self.error(format!(
+            "{}: a row has no key or cells that do not fit",
+            table.name
+        )))
     }
 
     /// Checks that a query names columns that exist, with values of their kind.
@@ -415,7 +420,7 @@ impl fmt::Display for Cursor {
 pub struct RowPage {
     /// In the order that was asked for.
     pub rows: Vec<Row>,
-    /// Where to go on; `None` when this page was not full.
+    /// Where to go on; `None` when nothing follows.
     pub next: Option<Cursor>,
 }
 
@@ -468,12 +473,23 @@ mod tests {
     }
 
     #[test]
-    fn cells_fit_their_columns() {
+    fn a_row_has_a_key_and_fits_its_columns() {
         let table = SPEC.table("thing").unwrap();
-        assert!(SPEC.check_cells(table, &["red".into(), 1.into()]).is_ok());
-        assert!(SPEC.check_cells(table, &[Cell::Null, Cell::Null]).is_ok());
-        assert!(SPEC.check_cells(table, &[1.into(), 1.into()]).is_err());
-        assert!(SPEC.check_cells(table, &["red".into()]).is_err());
+        let check = |key: &str, cells: Vec<Cell>| {
+            SPEC.check_row(
+                table,
+                &Row {
+                    key: key.into(),
+                    cells,
+                    body: vec![],
+                },
+            )
+        };
+        assert!(check("k", vec!["red".into(), 1.into()]).is_ok());
+        assert!(check("k", vec![Cell::Null, Cell::Null]).is_ok());
+        assert!(check("", vec![Cell::Null, Cell::Null]).is_err());
+        assert!(check("k", vec![1.into(), 1.into()]).is_err());
+        assert!(check("k", vec!["red".into()]).is_err());
         assert!(SPEC.table("other").is_err());
     }
 

@@ -1,0 +1,1 @@
+delete from excerpt where at_ms < ?1

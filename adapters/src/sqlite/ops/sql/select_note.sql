@@ -1,0 +1,1 @@
+select value from note where key = ?1

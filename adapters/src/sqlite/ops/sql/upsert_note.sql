@@ -1,0 +1,1 @@
+insert or replace into note (key, value) values (?1, ?2)

@@ -1,0 +1,1 @@
+delete from generation where view = ?1 and number = ?2

@@ -1,0 +1,1 @@
+select number, version, state, checkpoint from generation where view = ?1 and state = 'live'
