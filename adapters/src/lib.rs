@@ -6,3 +6,5 @@
 mod append_rules;
 pub mod memory;
 pub mod sqlite;
+pub mod keys;
+pub mod system;

@@ -35,6 +35,7 @@ pub mod ports;
 pub mod codec;
 pub mod payment;
 pub mod idempotency;
+pub mod pan;
 pub mod instance;
 pub mod access;
 pub mod quote;

@@ -3,6 +3,7 @@
 //! SQL stands in `.sql` files beside the module that runs it.
 
 pub mod events;
+pub mod keyring;
 pub mod open;
 pub mod ops;
 pub mod views;

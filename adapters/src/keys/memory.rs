@@ -1,0 +1,215 @@
+//! Keyring and evidence in memory, with the same cipher, for tests and simulations.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use domain::ids::{KeyId, MerchantId};
+use domain::ports::{
+    Entropy, EvidenceBlob, EvidenceError, EvidenceStore, Keyring, KeyringError, Secret,
+    SecretPurpose, Secrets,
+};
+use domain::sealed::{Commitment, KeyScope, Place, Sealed};
+use domain::time::Timestamp;
+
+use super::cipher::DataKey;
+use super::evidence::{Content, of_keyring, place_of, refuse_card_numbers};
+
+type SecretKey = (MerchantId, SecretPurpose, KeyId);
+
+/// Data keys and secrets in memory.
+pub struct MemoryKeyring {
+    entropy: Arc<dyn Entropy>,
+    keys: Mutex<BTreeMap<KeyScope, DataKey>>,
+    destroyed: Mutex<BTreeSet<KeyScope>>,
+    secrets: Mutex<BTreeMap<SecretKey, Secret>>,
+}
+
+impl MemoryKeyring {
+    /// An empty keyring.
+    pub fn new(entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            entropy,
+            keys: Mutex::default(),
+            destroyed: Mutex::default(),
+            secrets: Mutex::default(),
+        }
+    }
+
+    /// Destroys a scope's key for good.
+    pub fn destroy(&self, scope: &KeyScope) {
+        locked(&self.keys).remove(scope);
+        locked(&self.destroyed).insert(scope.clone());
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn key_id(scope: &KeyScope) -> String {
+    format!("{}/{}", scope.merchant(), scope.purpose())
+}
+
+#[async_trait]
+impl Keyring for MemoryKeyring {
+    async fn seal(
+        &self,
+        scope: &KeyScope,
+        place: &Place<'_>,
+        plain: &[u8],
+    ) -> Result<Sealed, KeyringError> {
+        if locked(&self.destroyed).contains(scope) {
+            return Err(KeyringError::Destroyed);
+        }
+        let key = locked(&self.keys)
+            .entry(scope.clone())
+            .or_insert_with(|| DataKey::draw(&*self.entropy))
+            .clone();
+        Ok(key.seal(&*self.entropy, &key_id(scope), place, plain))
+    }
+
+    async fn open(&self, sealed: &Sealed, place: &Place<'_>) -> Result<Vec<u8>, KeyringError> {
+        let found = locked(&self.keys)
+            .iter()
+            .find(|(scope, _)| key_id(scope) == sealed.k)
+            .map(|(_, key)| key.clone());
+        if let Some(key) = found {
+            return key.open(sealed, place);
+        }
+        let destroyed = locked(&self.destroyed)
+            .iter()
+            .any(|scope| key_id(scope) == sealed.k);
+        Err(if destroyed {
+            KeyringError::Destroyed
+        } else {
+            KeyringError::UnknownKey
+        })
+    }
+}
+
+#[async_trait]
+impl Secrets for MemoryKeyring {
+    async fn active(
+        &self,
+        merchant: &MerchantId,
+        purpose: &SecretPurpose,
+        now: Timestamp,
+    ) -> Result<Vec<Secret>, KeyringError> {
+        let secrets = locked(&self.secrets);
+        let of_purpose = secrets
+            .iter()
+            .filter(|((m, p, _), _)| m == merchant && p == purpose);
+        let mut live: Vec<Secret> = of_purpose
+            .map(|(_, secret)| secret.clone())
+            .filter(|s| is_live(s, now))
+            .collect();
+        live.sort_by(|a, b| b.valid_from.cmp(&a.valid_from));
+        Ok(live)
+    }
+
+    async fn set(
+        &self,
+        merchant: &MerchantId,
+        purpose: &SecretPurpose,
+        secret: Secret,
+    ) -> Result<(), KeyringError> {
+        let key = (merchant.clone(), purpose.clone(), secret.key_id.clone());
+        let mut secrets = locked(&self.secrets);
+        if secrets
+            .get(&key)
+            .is_some_and(|known| known.value != secret.value)
+        {
+            return Err(KeyringError::NotAuthentic);
+        }
+        secrets.insert(key, secret);
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        merchant: &MerchantId,
+    ) -> Result<Vec<(SecretPurpose, KeyId, Timestamp, Option<Timestamp>)>, KeyringError> {
+        let secrets = locked(&self.secrets);
+        let own = secrets.iter().filter(|((m, _, _), _)| m == merchant);
+        Ok(own
+            .map(|((_, p, k), s)| (p.clone(), k.clone(), s.valid_from, s.valid_until))
+            .collect())
+    }
+}
+
+/// Valid from, and not yet out.
+pub(crate) fn is_live(secret: &Secret, now: Timestamp) -> bool {
+    secret.valid_from <= now && secret.valid_until.is_none_or(|until| now < until)
+}
+
+/// Evidence in memory.
+pub struct MemoryEvidence {
+    keyring: Arc<dyn Keyring>,
+    entropy: Arc<dyn Entropy>,
+    blobs: Mutex<BTreeMap<Commitment, Sealed>>,
+}
+
+impl MemoryEvidence {
+    /// An empty store.
+    pub fn new(keyring: Arc<dyn Keyring>, entropy: Arc<dyn Entropy>) -> Self {
+        Self {
+            keyring,
+            entropy,
+            blobs: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl EvidenceStore for MemoryEvidence {
+    async fn keep(
+        &self,
+        scope: &KeyScope,
+        media: &str,
+        bytes: &[u8],
+    ) -> Result<Commitment, EvidenceError> {
+        refuse_card_numbers(bytes)?;
+        let mut nonce = [0; 32];
+        self.entropy.fill(&mut nonce);
+        let commitment = Commitment::to(&nonce, bytes);
+        let content = serde_json::to_vec(&Content::new(nonce, media, bytes))
+            .map_err(|error| EvidenceError::Unavailable(error.into()))?;
+        let (stream, event_id, field) = place_of(&commitment);
+        let place = Place {
+            origin: "evidence",
+            stream: &stream,
+            event_id,
+            field: &field,
+        };
+        let sealed = self
+            .keyring
+            .seal(scope, &place, &content)
+            .await
+            .map_err(of_keyring)?;
+        locked(&self.blobs).insert(commitment, sealed);
+        Ok(commitment)
+    }
+
+    async fn open(&self, commitment: &Commitment) -> Result<EvidenceBlob, EvidenceError> {
+        let sealed = locked(&self.blobs)
+            .get(commitment)
+            .cloned()
+            .ok_or(EvidenceError::Gone)?;
+        let (stream, event_id, field) = place_of(commitment);
+        let place = Place {
+            origin: "evidence",
+            stream: &stream,
+            event_id,
+            field: &field,
+        };
+        let content = self
+            .keyring
+            .open(&sealed, &place)
+            .await
+            .map_err(of_keyring)?;
+        let content: Content =
+            serde_json::from_slice(&content).map_err(|_| EvidenceError::NotAuthentic)?;
+        content.checked(commitment)
+    }
+}

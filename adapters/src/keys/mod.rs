@@ -1,0 +1,11 @@
+//! Keys and what they seal: the key-encryption key, the cipher, and the evidence store. The keyring
+//! itself is a SQLite file (`crate::sqlite::keyring`), or lives in memory for simulations.
+
+pub mod cipher;
+pub mod evidence;
+pub mod kek;
+pub mod memory;
+
+pub use evidence::FileEvidenceStore;
+pub use kek::{Kek, KekError};
+pub use memory::{MemoryEvidence, MemoryKeyring};

@@ -1,0 +1,1 @@
+select wrapped from root where name = ?1
