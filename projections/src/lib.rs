@@ -19,6 +19,7 @@ pub mod ports;
 pub mod read;
 pub mod rebuild;
 pub mod view;
+pub mod views;
 pub mod wait;
 
 #[cfg(test)]

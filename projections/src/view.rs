@@ -90,9 +90,11 @@ impl ApplyError {
     }
 }
 
-/// A row with a type: which table, which key, what to find it by. Its body is its canonical JSON.
+/// A row with a type: which table, which key, what to find it by. Its body is its JSON, with members
+/// in the order of their declaration.
 ///
-/// Maps in it are ordered, and no field is a float, so that equal rows have equal bytes.
+/// Maps in it are ordered, no field is a float, and none is free JSON, so that equal rows have equal
+/// bytes. (RFC 8785 is for records: it would round whole numbers that a float cannot hold.)
 pub trait TypedRow: Serialize + DeserializeOwned {
     /// Its table.
     const TABLE: &'static TableSpec;
@@ -118,7 +120,7 @@ pub fn load<T: TypedRow>(rows: &mut dyn Rows, key: &str) -> Result<Option<T>, Ap
 /// [`ApplyError::Rows`], [`ApplyError::Body`].
 pub fn save<T: TypedRow>(rows: &mut dyn Rows, row: &T) -> Result<(), ApplyError> {
     let (key, cells) = (row.key(), row.cells());
-    match serde_json_canonicalizer::to_vec(row) {
+    match serde_json::to_vec(row) {
         Ok(body) => Ok(rows.put(T::TABLE.name, Row { key, cells, body })?),
         Err(cause) => Err(ApplyError::Body {
             table: T::TABLE.name,

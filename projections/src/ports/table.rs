@@ -259,7 +259,7 @@ pub struct Row {
     pub key: String,
     /// One cell per column.
     pub cells: Vec<Cell>,
-    /// Canonical JSON of the typed row.
+    /// JSON of the typed row.
     pub body: Vec<u8>,
 }
 
