@@ -8,3 +8,4 @@ pub mod memory;
 pub mod sqlite;
 pub mod keys;
 pub mod system;
+pub mod providers;

@@ -1,0 +1,150 @@
+//! Stripe: signed events. Our reference travels in `client_reference_id` or `metadata`, amounts in
+//! minor units. Read from stripe.com/docs (webhooks, event types), 2026-10.
+
+use domain::payment::evidence::{EvidenceClass, Mode};
+use domain::payment::fact::{Fact, FactKind, RefundAmount};
+use domain::ports::{
+    Acknowledge, Authentic, InboundProvider, InboundRequest, NotUnderstood, ProviderAnswer, Rejected, Secret,
+};
+use domain::time::Timestamp;
+use domain::money::{Currency, Sum};
+use serde_json::Value;
+
+use super::pointer::{AmountUnit, money, reference, text, time};
+use super::signature::stripe;
+use super::sim::plain_answer;
+
+/// Reads Stripe's events.
+#[derive(Debug, Clone, Copy)]
+pub struct StripeInbound;
+
+impl InboundProvider for StripeInbound {
+    fn authenticate(
+        &self,
+        request: &InboundRequest,
+        secrets: &[Secret],
+        now: Timestamp,
+    ) -> Result<Authentic, Rejected> {
+        let key_id = stripe::check(request, secrets, now)?;
+        Ok(Authentic {
+            scheme: "stripe".to_owned(),
+            key_id: Some(key_id),
+            signed_bytes: request.body.clone(),
+            class: EvidenceClass::Signed,
+        })
+    }
+
+    fn facts(&self, request: &InboundRequest) -> Result<Vec<Fact>, NotUnderstood> {
+        let event: Value =
+            serde_json::from_slice(&request.body).map_err(|_| NotUnderstood { why: "the body is no JSON" })?;
+        Ok(fact(&event).into_iter().collect())
+    }
+
+    fn answer(&self, acknowledge: Acknowledge) -> ProviderAnswer {
+        plain_answer(acknowledge)
+    }
+}
+
+/// `None` for events that are about no payment of ours. A session that ended says something about
+/// its attempt only.
+fn fact(event: &Value) -> Option<Fact> {
+    let name = text(event, "/type")?;
+    let object = event.pointer("/data/object")?;
+    let kind = match name.as_str() {
+        "payment_intent.processing" => FactKind::Processing,
+        "payment_intent.amount_capturable_updated" => FactKind::Authorised,
+        "payment_intent.succeeded" => FactKind::Captured,
+        "payment_intent.payment_failed" => FactKind::Declined,
+        "payment_intent.canceled" | "checkout.session.expired" => FactKind::SessionExpired,
+        "charge.refunded" => {
+            let currency = Currency::from_code(&text(object, "/currency")?.to_ascii_uppercase())?;
+            let so_far = text(object, "/amount_refunded")?.parse().ok()?;
+            FactKind::Refunded { amount: RefundAmount::Cumulative(Sum::new(so_far, currency)), reversal: None }
+        }
+        "charge.dispute.created" => FactKind::DisputeOpened {
+            dispute: reference(object, "/id")?,
+            amount: money(object, "/amount", "/currency", AmountUnit::Minor),
+            reason: text(object, "/reason"),
+            due_by: time(object, "/evidence_details/due_by").map(|time| time.at),
+        },
+        "charge.dispute.closed" => {
+            let dispute = reference(object, "/id")?;
+            match text(object, "/status").as_deref() {
+                Some("won") => FactKind::DisputeWon { dispute },
+                Some("lost") => FactKind::DisputeLost { dispute },
+                Some(_) | None => FactKind::Unknown,
+            }
+        }
+        _ => return None,
+    };
+    let reference_of = |pointers: &[&str]| pointers.iter().find_map(|pointer| reference(object, pointer));
+    let of_intent = name.starts_with("payment_intent.");
+    let transaction = match &kind {
+        FactKind::Captured | FactKind::Authorised => reference(object, "/latest_charge"),
+        FactKind::Refunded { .. } => reference(object, "/id"),
+        FactKind::DisputeOpened { .. } | FactKind::DisputeWon { .. } | FactKind::DisputeLost { .. } => {
+            reference(object, "/charge")
+        }
+        FactKind::Registered
+        | FactKind::Processing
+        | FactKind::Declined
+        | FactKind::SessionExpired
+        | FactKind::Unknown
+        | FactKind::Voided { .. }
+        | FactKind::RefundFailed { .. } => None,
+    };
+    Some(Fact {
+        our_reference: reference_of(&["/metadata/our_reference", "/client_reference_id"]),
+        provider_order_ref: if of_intent { reference(object, "/id") } else { reference(object, "/payment_intent") },
+        transaction,
+        amount: if kind == FactKind::Captured {
+            money(object, "/amount_received", "/currency", AmountUnit::Minor)
+        } else {
+            None
+        },
+        payee: text(event, "/account"),
+        mode: event.pointer("/livemode").and_then(Value::as_bool).map(|live| if live { Mode::Live } else { Mode::Test }),
+        provider_time: time(event, "/created"),
+        provider_status: Some(name),
+        kind,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(name: &str, object: Value) -> Option<Fact> {
+        fact(&json!({"id": "evt_1", "type": name, "created": 1_790_000_000, "livemode": false, "data": {"object": object}}))
+    }
+
+    #[test]
+    fn a_succeeded_intent_is_a_capture_with_all_terms() {
+        let fact = event(
+            "payment_intent.succeeded",
+            json!({"id": "pi_1", "amount_received": 1500, "currency": "usd", "latest_charge": "ch_1",
+                   "metadata": {"our_reference": "pr_x-1"}}),
+        )
+        .unwrap();
+        assert_eq!(fact.kind, FactKind::Captured);
+        assert_eq!(fact.amount.unwrap().to_string(), "15.00 USD");
+        assert_eq!(fact.transaction.unwrap().as_str(), "ch_1");
+        assert_eq!(fact.our_reference.unwrap().as_str(), "pr_x-1");
+        assert_eq!(fact.mode, Some(Mode::Test));
+    }
+
+    #[test]
+    fn refunds_are_cumulative_and_disputes_name_their_charge() {
+        let refund = event("charge.refunded", json!({"id": "ch_1", "amount_refunded": 500, "currency": "usd"}));
+        let refund = refund.unwrap();
+        assert!(matches!(refund.kind, FactKind::Refunded { amount: RefundAmount::Cumulative(sum), .. } if sum.minor() == 500));
+        let lost = event("charge.dispute.closed", json!({"id": "dp_1", "charge": "ch_1", "status": "lost"})).unwrap();
+        assert!(matches!(lost.kind, FactKind::DisputeLost { .. }));
+        assert_eq!(lost.transaction.unwrap().as_str(), "ch_1");
+        let odd = event("charge.dispute.closed", json!({"id": "dp_1", "status": "warning_closed"})).unwrap();
+        assert_eq!(odd.kind, FactKind::Unknown);
+        assert_eq!(event("customer.created", json!({})), None);
+    }
+}
