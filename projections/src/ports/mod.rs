@@ -5,14 +5,13 @@
 //! behind either of them: that is in the log.
 
 mod ops;
+mod query;
 mod table;
 mod view_store;
 
 pub use ops::{Excerpt, Lease, Leases, OpsError, OpsStore};
-pub use table::{
-    Cell, ColumnKind, ColumnSpec, Condition, Cursor, Row, RowPage, SpecError, TableSpec, Test,
-    ViewQuery, ViewSpec,
-};
+pub use query::{Condition, Cursor, RowPage, Test, ViewQuery};
+pub use table::{Cell, ColumnKind, ColumnSpec, Row, SpecError, TableSpec, ViewSpec};
 pub use view_store::{
     At, Checkpoint, Generation, GenerationState, Parked, Rows, RowsError, Standing, ViewDigest,
     ViewDigester, ViewStore, ViewStoreError, ViewTransaction, Work, WorkError,

@@ -11,7 +11,8 @@ use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::table::{Cell, Row, RowPage, SpecError, ViewQuery, ViewSpec};
+use super::query::{RowPage, ViewQuery};
+use super::table::{Cell, Row, SpecError, ViewSpec};
 
 /// The last event that a generation has taken in. That event must still be there, with this hash,
 /// when the engine starts: otherwise the log was forked or restored.
