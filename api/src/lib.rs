@@ -1,1 +1,6 @@
-//! .
+//! The counterfoil binary as a library: use-cases, HTTP API, command line, work loops.
+
+pub mod app;
+pub mod http;
+pub mod work;
+pub mod config;

@@ -1,0 +1,147 @@
+//! Attempts: written ahead, then registered at the provider in one call. A lost answer is looked
+//! up and never sent again blindly.
+
+use std::time::Duration;
+
+use domain::idempotency::Replay;
+use domain::ids::{AccountSlug, PaymentRequestId};
+use domain::money::Money;
+use domain::payment::event::PrecheckVerdict;
+use domain::payment::request::{Attempt, AttemptState};
+use domain::payment::{Command, Event, Precheck, StartAttempt, verdict};
+use domain::ports::{LookUp, RegisterOutcome, Registration};
+
+use super::App;
+use super::caller::Caller;
+use super::context::Context;
+use super::error::AppError;
+use super::requests::Executed;
+
+/// An attempt that is still only written down after this time was interrupted (row A7). Longer
+/// than a registration call can take.
+pub const INTERRUPTED_AFTER: Duration = Duration::from_secs(60);
+
+impl App {
+    /// Starts an attempt at `account`, or at the first account of the scenario, and registers it.
+    /// A live attempt at that account is used again.
+    ///
+    /// # Errors
+    /// [`AppError`], rows A6b and A6c.
+    pub async fn start_attempt(
+        &self,
+        caller: &Caller,
+        context: &Context,
+        id: &PaymentRequestId,
+        account: Option<&AccountSlug>,
+    ) -> Result<Executed, AppError> {
+        let visible = self.visible_request(caller, id).await?;
+        let preferred = visible.request.terms().rules.accounts.first();
+        let account = account.or(preferred).ok_or(AppError::UnknownAccount)?;
+        let (_, config, provider) = self.account(account)?;
+        let command = Command::StartAttempt(StartAttempt {
+            provider: config.provider.clone(),
+            account: account.clone(),
+            session_s_max: config.session_s_max,
+        });
+        let started = self.execute(id, context, &command).await?;
+        let new = started.events.iter().find_map(|event| match event {
+            Event::AttemptStarted { attempt_no, .. } => Some(*attempt_no),
+            _ => None,
+        });
+        let (Some(attempt_no), Some(api)) = (new, &provider.api) else {
+            return Ok(started);
+        };
+        let Some(attempt) = started.request.attempts().get(&attempt_no) else { return Ok(started) };
+        let session = attempt.session_expires_at.since(self.recorder.now());
+        let registration = Registration {
+            our_reference: attempt.our_reference.clone(),
+            amount: attempt.amount,
+            description: format!("Order {}", started.request.terms().order_id),
+            session_s: u32::try_from(session.as_secs()).unwrap_or(u32::MAX).max(1),
+        };
+        let outcome = api.register(&registration).await;
+        let result = match outcome {
+            RegisterOutcome::Registered { provider_order_ref, pay_url, session_expires_at } => {
+                Command::ConfirmAttempt { attempt_no, provider_order_ref, pay_url, session_expires_at }
+            }
+            RegisterOutcome::Refused { provider_status } => {
+                Command::RejectAttempt { attempt_no, provider_status: Some(provider_status) }
+            }
+            RegisterOutcome::Unknown { why } => Command::DoubtAttempt { attempt_no, why },
+        };
+        let context = Context { idempotency: None, ..context.clone() };
+        let executed = self.execute(id, &context, &result).await?;
+        Ok(Executed { replayed: started.replayed, ..executed })
+    }
+
+    /// Answers whether an attempt may be paid right now, from the stream alone. Without a number
+    /// the live attempt is meant.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn precheck(
+        &self,
+        caller: &Caller,
+        context: &Context,
+        id: &PaymentRequestId,
+        attempt_no: Option<u32>,
+        account: Option<AccountSlug>,
+        amount: Money,
+    ) -> Result<PrecheckVerdict, AppError> {
+        let visible = self.visible_request(caller, id).await?;
+        let now = self.recorder.now();
+        let newest = visible.request.attempts().iter().next_back();
+        let live = visible.request.live_attempt(now).or(newest.map(|(number, attempt)| (*number, attempt)));
+        let named = attempt_no.and_then(|number| {
+            visible.request.attempts().get(&number).map(|attempt| (number, attempt))
+        });
+        let meant = if attempt_no.is_some() { named } else { live };
+        let (attempt_no, attempt): (u32, &Attempt) = meant.ok_or(AppError::NotFound { what: "attempt" })?;
+        let account = account.unwrap_or_else(|| attempt.account.clone());
+        let precheck = Precheck { attempt_no, account, amount };
+        let executed = self.execute(id, context, &Command::Precheck(precheck.clone())).await?;
+        Ok(verdict(&executed.request, &precheck, now)?)
+    }
+
+    /// Row A7: attempts that were interrupted before the provider's answer was written down.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn doubt_interrupted(
+        &self,
+        id: &PaymentRequestId,
+        attempt_no: u32,
+        context: &Context,
+    ) -> Result<(), AppError> {
+        let folded = self.fold_request(id, None).await?;
+        let Some(request) = folded.state else { return Ok(()) };
+        let started = request.attempts().get(&attempt_no).map(|attempt| attempt.state);
+        if started == Some(AttemptState::Started) {
+            let doubt = Command::DoubtAttempt { attempt_no, why: "interrupted".to_owned() };
+            self.execute(id, context, &doubt).await?;
+        }
+        Ok(())
+    }
+
+    /// The first answer to a command that was done before.
+    pub(super) async fn replay_of(
+        &self,
+        context: &Context,
+        id: &PaymentRequestId,
+    ) -> Result<Option<Executed>, AppError> {
+        let Some(command) = &context.idempotency else { return Ok(None) };
+        match self.fold_request(id, None).await?.replays.check(command) {
+            Replay::Fresh => Ok(None),
+            Replay::Same(version) => self.first_answer(id, version).await.map(Some),
+            Replay::Different => Err(AppError::IdempotencyMismatch),
+        }
+    }
+}
+
+/// How an attempt is asked about.
+pub(super) fn question(attempt: &Attempt) -> LookUp {
+    LookUp {
+        our_reference: attempt.our_reference.clone(),
+        provider_order_ref: attempt.provider_order_ref.clone(),
+    }
+}

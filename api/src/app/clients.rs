@@ -1,0 +1,174 @@
+//! API clients and persons, as administrators make them; and what refused calls leave behind.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::access::client::{self, Client, Command};
+use domain::access::operator;
+use domain::access::role::Role;
+use domain::access::token::Token;
+use domain::ids::{ClientId, MerchantId, OperatorId, ScenarioId};
+use domain::payment::evidence::Mode;
+use domain::ports::AppendError;
+use domain::stream::StreamId;
+use domain::time::Timestamp;
+
+use super::App;
+use super::caller::Caller;
+use super::context::Context;
+use super::error::AppError;
+use super::recorder::{Decision, Draft, RecordFailure};
+
+const DECIDE_AGAIN_MAX: u32 = 8;
+/// A denied call of one client and route leaves one event per this time.
+const DENIED_EVERY: Duration = Duration::from_secs(3600);
+
+impl App {
+    /// A command to a client; decided again when somebody was faster.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn command_client(
+        &self,
+        id: &ClientId,
+        context: &Context,
+        command: &Command,
+    ) -> Result<Client, AppError> {
+        let stream = StreamId::client(id);
+        for _ in 0..DECIDE_AGAIN_MAX {
+            let folded = self.recorder.fold(&stream, None, client::evolve).await?;
+            let events = client::decide(folded.state.as_ref(), command, self.recorder.now())?;
+            let expect = folded.expect();
+            let state = events.iter().fold(folded.state, client::evolve);
+            let state = state.ok_or(AppError::NotFound { what: "client" })?;
+            if events.is_empty() {
+                return Ok(state);
+            }
+            let decision = Decision {
+                stream: &stream,
+                expect,
+                merchant: Some(&state.merchant),
+                command: "command_client",
+                context,
+                drafts: events.iter().map(Draft::of).collect(),
+                claims: vec![],
+            };
+            match self.recorder.append(decision).await {
+                Ok(_) => return Ok(state),
+                Err(RecordFailure::Append(AppendError::Conflict { .. })) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(AppError::Contended)
+    }
+
+    /// Makes a client with a role, and shows its first token once.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn create_client(
+        &self,
+        context: &Context,
+        id: &ClientId,
+        merchant: &MerchantId,
+        mode: Mode,
+        role: Role,
+        scenarios: BTreeSet<ScenarioId>,
+        token_days: u32,
+    ) -> Result<(Client, Token), AppError> {
+        let configured = self.merchant(merchant)?;
+        for scenario in &scenarios {
+            if !configured.scenarios.iter().any(|known| known.id == *scenario) {
+                return Err(domain::config::ScenarioRefusal::Unknown.into());
+            }
+        }
+        let create = Command::Create { id: id.clone(), merchant: merchant.clone(), mode };
+        self.command_client(id, context, &create).await?;
+        self.command_client(id, context, &Command::Grant { role, scenarios }).await?;
+        self.issue_token(context, id, token_days).await
+    }
+
+    /// Issues a further token; two may live at once.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn issue_token(
+        &self,
+        context: &Context,
+        id: &ClientId,
+        token_days: u32,
+    ) -> Result<(Client, Token), AppError> {
+        let folded = self.recorder.fold(&StreamId::client(id), None, client::evolve).await?;
+        let known = folded.state.ok_or(AppError::NotFound { what: "client" })?;
+        let (mut key_id, mut secret) = ([0; 6], [0; 32]);
+        self.recorder.entropy().fill(&mut key_id);
+        self.recorder.entropy().fill(&mut secret);
+        let token = Token::issue(known.mode, key_id, secret);
+        let command = Command::IssueToken {
+            key_id: token.key_id().to_owned(),
+            digest: token.digest(),
+            expires_at: self.recorder.now().plus(Duration::from_secs(u64::from(token_days) * 86_400)),
+        };
+        Ok((self.command_client(id, context, &command).await?, token))
+    }
+
+    /// A refused privileged call of a known caller: the first per route and hour as an event. What
+    /// is refused in between is counted by the metrics.
+    pub async fn note_denied(&self, caller: &Caller, route: &str, scope: &str) {
+        metrics::counter!("counterfoil_access_denied_total", "client" => caller.client.to_string()).increment(1);
+        let key = format!("denied:{}:{route}", caller.client);
+        let now = self.recorder.now();
+        let note = self.ops.note(&key).await.ok().flatten();
+        let noted = note.and_then(|bytes| {
+            let text = String::from_utf8(bytes).ok()?;
+            let (at, count) = text.split_once(' ')?;
+            Some((Timestamp::from_millis(at.parse().ok()?), count.parse::<u32>().ok()?))
+        });
+        let recent = noted.filter(|(at, _)| now.since(*at) < DENIED_EVERY);
+        if let Some((at, count)) = recent {
+            let next = format!("{} {}", at.millis(), count.saturating_add(1));
+            let _ = self.ops.put_note(&key, next.as_bytes()).await;
+            return;
+        }
+        let count = noted.map_or(0, |(_, count)| count);
+        let context = Context::of(caller.actor(), route);
+        let command = Command::Deny { route: route.to_owned(), scope: scope.to_owned(), count };
+        match self.command_client(&caller.client, &context, &command).await {
+            Ok(_) => {
+                let _ = self.ops.put_note(&key, format!("{} 0", now.millis()).as_bytes()).await;
+            }
+            Err(error) => tracing::warn!(error = %error, "access_denied.not_noted"),
+        }
+    }
+
+    /// A command to a person.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn command_operator(
+        &self,
+        id: &OperatorId,
+        context: &Context,
+        command: &operator::Command,
+    ) -> Result<operator::Operator, AppError> {
+        let stream = StreamId::operator(id);
+        let folded = self.recorder.fold(&stream, None, operator::evolve).await?;
+        let events = operator::decide(folded.state.as_ref(), command)?;
+        let expect = folded.expect();
+        let state = events.iter().fold(folded.state, operator::evolve);
+        let state = state.ok_or(AppError::NotFound { what: "operator" })?;
+        if !events.is_empty() {
+            let decision = Decision {
+                stream: &stream,
+                expect,
+                merchant: None,
+                command: "command_operator",
+                context,
+                drafts: events.iter().map(Draft::of).collect(),
+                claims: vec![],
+            };
+            self.recorder.append(decision).await?;
+        }
+        Ok(state)
+    }
+}

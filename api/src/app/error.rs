@@ -1,0 +1,149 @@
+//! What a use-case may answer instead of its result. Three kinds, never mixed: a refusal (a rule
+//! said no; nothing changed), an outage (not applied, or unknown), a bug.
+
+use domain::access::client;
+use domain::access::operator;
+use domain::catalogue;
+use domain::config;
+use domain::ids::PaymentRequestId;
+use domain::payment::Refusal;
+use domain::ports::{AppendError, BoxError, EvidenceError, KeyringError, Outcome, ReadError};
+use domain::quote;
+
+/// Why a use-case has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A rule of the payment request.
+    #[error(transparent)]
+    Payment(#[from] Refusal),
+    /// A rule of the scenario.
+    #[error(transparent)]
+    Scenario(#[from] config::ScenarioRefusal),
+    /// The catalogue cannot price it.
+    #[error(transparent)]
+    Catalogue(#[from] catalogue::Refusal),
+    /// A rule of quotes.
+    #[error(transparent)]
+    Quote(#[from] quote::Refusal),
+    /// A rule of API clients.
+    #[error(transparent)]
+    Client(#[from] client::Refusal),
+    /// A rule of operators.
+    #[error(transparent)]
+    Operator(#[from] operator::Refusal),
+    /// The caller may not do this.
+    #[error("{why}")]
+    Forbidden {
+        /// A sentence for the caller.
+        why: &'static str,
+    },
+    /// There is none, or it is another merchant's.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// Of what.
+        what: &'static str,
+    },
+    /// The key was used for other content (row A3).
+    #[error("this idempotency key was used for another command")]
+    IdempotencyMismatch,
+    /// The order has an open request (row A4).
+    #[error("the order has an open payment request")]
+    OpenRequestExists {
+        /// Which.
+        id: PaymentRequestId,
+    },
+    /// The order is paid (row A5).
+    #[error("the order is paid already")]
+    OrderAlreadyPaid {
+        /// By which request.
+        id: PaymentRequestId,
+    },
+    /// The quote made another request already (row A1b).
+    #[error("the quote was used already")]
+    QuoteUsed,
+    /// No provider account is configured under this name.
+    #[error("there is no provider account of this name")]
+    UnknownAccount,
+    /// Too much at once.
+    #[error("others were faster too often; try again")]
+    Contended,
+    /// The store did not do it, or did not say.
+    #[error("the event store did not answer ({outcome})")]
+    StoreUnavailable {
+        /// What is known.
+        outcome: Outcome,
+        /// Why.
+        #[source]
+        cause: Option<BoxError>,
+    },
+    /// The views did not answer.
+    #[error("the views did not answer")]
+    ViewsUnavailable(#[source] BoxError),
+    /// No space left.
+    #[error("the event store is full")]
+    StoreFull,
+    /// The provider could not be asked.
+    #[error("the provider did not answer")]
+    ProviderUnavailable,
+    /// The bytes look like a card number.
+    #[error("the text holds something that looks like a card number")]
+    CardNumber,
+    /// Our own mistake.
+    #[error("internal error")]
+    Bug(#[source] BoxError),
+}
+
+impl AppError {
+    /// A bug, with what was found.
+    pub fn bug(cause: impl Into<BoxError>) -> Self {
+        Self::Bug(cause.into())
+    }
+}
+
+impl From<ReadError> for AppError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(cause) => {
+                Self::StoreUnavailable { outcome: Outcome::NotApplied, cause: Some(cause) }
+            }
+            ReadError::OtherLog | ReadError::Corrupt { .. } => Self::bug(error),
+        }
+    }
+}
+
+impl From<AppendError> for AppError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Unavailable { outcome, cause } => Self::StoreUnavailable { outcome, cause: Some(cause) },
+            AppendError::Full => Self::StoreFull,
+            AppendError::Conflict { .. } | AppendError::ClaimTaken { .. } => Self::Contended,
+            AppendError::TooLarge { .. }
+            | AppendError::Malformed { .. }
+            | AppendError::IdReused
+            | AppendError::Corrupt { .. } => Self::bug(error),
+        }
+    }
+}
+
+impl From<KeyringError> for AppError {
+    fn from(error: KeyringError) -> Self {
+        match error {
+            KeyringError::Unavailable(cause) => {
+                Self::StoreUnavailable { outcome: Outcome::NotApplied, cause: Some(cause) }
+            }
+            KeyringError::Destroyed | KeyringError::UnknownKey | KeyringError::NotAuthentic => Self::bug(error),
+        }
+    }
+}
+
+impl From<EvidenceError> for AppError {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::CardNumber => Self::CardNumber,
+            EvidenceError::Unavailable(cause) => {
+                Self::StoreUnavailable { outcome: Outcome::NotApplied, cause: Some(cause) }
+            }
+            EvidenceError::Gone | EvidenceError::NotAuthentic => Self::bug(error),
+        }
+    }
+}

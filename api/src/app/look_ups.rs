@@ -1,0 +1,107 @@
+//! Asking providers for the real status. A look-up's answer takes the same path as a notification,
+//! with better evidence.
+
+use domain::actor::Actor;
+use domain::ids::PaymentRequestId;
+use domain::payment::evidence::EvidenceClass;
+use domain::payment::fact::{Fact, FactKind, Observation};
+use domain::payment::request::{Attempt, AttemptState};
+use domain::payment::{Command, Outcome, Request, Target};
+use domain::ports::LookUpOutcome;
+use domain::sealed::KeyScope;
+
+use super::App;
+use super::attempts::question;
+use super::context::Context;
+use super::error::AppError;
+use super::notifications::evidence_of;
+
+/// What a look-up came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LookedUp {
+    /// The provider answered, and that was recorded.
+    Answered(Outcome),
+    /// The provider does not know the attempt.
+    NotFound,
+    /// The provider could not say.
+    Unknown {
+        /// Not before so many seconds.
+        retry_after_s: Option<u32>,
+    },
+    /// There is nothing to ask, or nobody.
+    Nothing,
+}
+
+impl App {
+    /// Asks about one attempt and records the answer.
+    ///
+    /// # Errors
+    /// [`AppError`]: outages of our own stores. A provider that does not answer is a result.
+    pub async fn look_up_attempt(
+        &self,
+        id: &PaymentRequestId,
+        attempt_no: u32,
+        context: &Context,
+    ) -> Result<LookedUp, AppError> {
+        let folded = self.fold_request(id, None).await?;
+        let Some(request) = folded.state else { return Ok(LookedUp::Nothing) };
+        let Some(attempt) = request.attempts().get(&attempt_no) else { return Ok(LookedUp::Nothing) };
+        let (_, config, provider) = self.account(&attempt.account)?;
+        let Some(api) = &provider.api else { return Ok(LookedUp::Nothing) };
+        let (facts, raw, media, result) = match api.look_up(&question(attempt)).await {
+            LookUpOutcome::Answered { facts, raw, media } => (facts, raw, media, None),
+            LookUpOutcome::NotFound => {
+                if matches!(attempt.state, AttemptState::Started | AttemptState::Uncertain) {
+                    let reject = Command::RejectAttempt { attempt_no, provider_status: Some("not_found".to_owned()) };
+                    self.execute(id, context, &reject).await?;
+                }
+                (vec![], vec![], "text/plain".to_owned(), Some(LookedUp::NotFound))
+            }
+            LookUpOutcome::Unknown { why, retry_after_s } => {
+                let mut fact = Fact::bare(FactKind::Unknown); // row A17
+                fact.provider_status = Some(why.clone());
+                let result = LookedUp::Unknown { retry_after_s };
+                (vec![fact], why.into_bytes(), "text/plain".to_owned(), Some(result))
+            }
+        };
+        let scope = KeyScope::PaymentRequest { merchant: request.terms().merchant.clone(), id: id.clone() };
+        let commitment = self.keep_raw(&scope, &media, &raw, &facts).await?;
+        let observation = Observation {
+            provider: attempt.provider.clone(),
+            account: attempt.account.clone(),
+            class: EvidenceClass::LookedUp,
+            facts,
+            commitment,
+            received_at: self.recorder.now(),
+        };
+        let actor = Actor::provider(&attempt.provider, &attempt.account, "look_up");
+        let context = Context { actor, idempotency: None, ..context.clone() };
+        let evidence = evidence_of("look_up", &observation);
+        let target = Target::Attempt(attempt_no);
+        let outcome = self.record_observation(id, target, observation, config, evidence, &context).await?;
+        Ok(result.unwrap_or(LookedUp::Answered(outcome)))
+    }
+
+    /// Asks about every attempt that may still pay. True when each of them was answered.
+    ///
+    /// # Errors
+    /// As [`App::look_up_attempt`].
+    pub async fn look_up_open_attempts(&self, id: &PaymentRequestId, context: &Context) -> Result<bool, AppError> {
+        let Some(request) = self.fold_request(id, None).await?.state else { return Ok(true) };
+        let mut all_answered = true;
+        for attempt_no in open_attempts(&request) {
+            match self.look_up_attempt(id, attempt_no, context).await? {
+                LookedUp::Answered(_) | LookedUp::NotFound => {}
+                LookedUp::Unknown { .. } | LookedUp::Nothing => all_answered = false,
+            }
+        }
+        Ok(all_answered)
+    }
+}
+
+/// Attempts whose fate is open. A declined one may be contradicted later, and then its own
+/// notification tells.
+pub(super) fn open_attempts(request: &Request) -> Vec<u32> {
+    let open = request.attempts().iter().filter(|(_, attempt): &(&u32, &Attempt)| attempt.may_still_pay());
+    open.map(|(number, _)| *number).collect()
+}

@@ -1,0 +1,76 @@
+//! The use-cases: load, decide, append. No HTTP status, no SQL, no concrete adapter is known here.
+//!
+//! Called by the routes, the command line and the work loops alike.
+
+pub mod context;
+pub mod caller;
+pub mod error;
+pub mod recorder;
+pub mod registry;
+pub mod requests;
+pub mod create;
+pub mod quotes;
+pub mod attempts;
+pub mod cancel;
+pub mod notices;
+pub mod observations;
+pub mod notifications;
+pub mod look_ups;
+pub mod expiry;
+pub mod clients;
+pub mod directory;
+pub mod views;
+
+use std::sync::Arc;
+
+use domain::config::{MerchantConfig, ProviderAccount, Scenario, ScenarioRefusal};
+use domain::ids::{AccountSlug, MerchantId, ScenarioId};
+use domain::ports::{EvidenceStore, Secrets};
+use projections::ports::{OpsStore, ViewStore};
+
+use self::error::AppError;
+use self::recorder::Recorder;
+use self::registry::{Provider, Registry};
+
+/// Everything that use-cases need. Cheap to share.
+pub struct App {
+    /// Writes events.
+    pub recorder: Recorder,
+    /// Keeps raw bytes sealed.
+    pub evidence: Arc<dyn EvidenceStore>,
+    /// Shared secrets.
+    pub secrets: Arc<dyn Secrets>,
+    /// Views, for lists. Decisions never read them.
+    pub views: Arc<dyn ViewStore>,
+    /// Leases, notes, excerpts.
+    pub ops: Arc<dyn OpsStore>,
+    /// Merchants, accounts and their adapters.
+    pub registry: Registry,
+}
+
+impl App {
+    /// A merchant's configuration.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub fn merchant(&self, merchant: &MerchantId) -> Result<&MerchantConfig, AppError> {
+        self.registry.merchant(merchant).ok_or(AppError::NotFound { what: "merchant" })
+    }
+
+    /// A way of selling.
+    ///
+    /// # Errors
+    /// [`ScenarioRefusal::Unknown`].
+    pub fn scenario(&self, merchant: &MerchantId, scenario: &ScenarioId) -> Result<&Scenario, AppError> {
+        let found = self.merchant(merchant)?.scenarios.iter().find(|known| known.id == *scenario);
+        Ok(found.ok_or(ScenarioRefusal::Unknown)?)
+    }
+
+    /// A provider account, its merchant, and its adapter.
+    ///
+    /// # Errors
+    /// [`AppError::UnknownAccount`].
+    pub fn account(&self, account: &AccountSlug) -> Result<(&MerchantId, &ProviderAccount, &Provider), AppError> {
+        self.registry.account(account).ok_or(AppError::UnknownAccount)
+    }
+}

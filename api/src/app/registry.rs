@@ -1,0 +1,56 @@
+//! Merchants, their provider accounts, and the adapter of each account.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::config::{MerchantConfig, ProviderAccount};
+use domain::ids::{AccountSlug, MerchantId};
+use domain::ports::{InboundProvider, ProviderApi};
+
+/// The two halves of an account's adapter.
+#[derive(Clone)]
+pub struct Provider {
+    /// Authenticates and reads notifications.
+    pub inbound: Arc<dyn InboundProvider>,
+    /// Registers and looks up, where the provider can be called.
+    pub api: Option<Arc<dyn ProviderApi>>,
+}
+
+/// What is configured.
+pub struct Registry {
+    merchants: BTreeMap<MerchantId, MerchantConfig>,
+    accounts: BTreeMap<AccountSlug, (MerchantId, ProviderAccount, Provider)>,
+}
+
+impl Registry {
+    /// Puts merchants and adapters together. Accounts without an adapter are left out; the
+    /// configuration check names them before.
+    pub fn new(merchants: Vec<MerchantConfig>, mut providers: BTreeMap<AccountSlug, Provider>) -> Self {
+        let mut accounts = BTreeMap::new();
+        for config in &merchants {
+            for account in &config.accounts {
+                if let Some(provider) = providers.remove(&account.account) {
+                    let entry = (config.merchant.clone(), account.clone(), provider);
+                    accounts.insert(account.account.clone(), entry);
+                }
+            }
+        }
+        let merchants = merchants.into_iter().map(|config| (config.merchant.clone(), config)).collect();
+        Self { merchants, accounts }
+    }
+
+    /// A merchant's configuration.
+    pub fn merchant(&self, merchant: &MerchantId) -> Option<&MerchantConfig> {
+        self.merchants.get(merchant)
+    }
+
+    /// Every merchant.
+    pub fn merchants(&self) -> impl Iterator<Item = &MerchantConfig> {
+        self.merchants.values()
+    }
+
+    /// A provider account.
+    pub fn account(&self, account: &AccountSlug) -> Option<(&MerchantId, &ProviderAccount, &Provider)> {
+        self.accounts.get(account).map(|(merchant, config, provider)| (merchant, config, provider))
+    }
+}

@@ -1,0 +1,184 @@
+//! Reading views: lists for people and due work for loops. Decisions never come from here.
+
+use domain::ports::Position;
+use domain::time::Timestamp;
+use projections::ports::{At, Cursor, GenerationState, Test, ViewQuery};
+use projections::read::{Reader, TypedPage, ViewReadError};
+use projections::view::TypedRow;
+use projections::views::exceptions::{self, CaseRow};
+use projections::views::order_status::{self, OrderStatus};
+use projections::views::timers::{self, AskedRow, ExpiryRow, LookUpRow};
+use serde::Serialize;
+
+use super::App;
+use super::caller::Caller;
+use super::error::AppError;
+
+/// What a list of requests is narrowed down to.
+#[derive(Debug, Clone, Default)]
+pub struct RequestFilter {
+    /// Of this order.
+    pub order_id: Option<String>,
+    /// With this label.
+    pub label: Option<String>,
+    /// Created at or after.
+    pub since: Option<Timestamp>,
+}
+
+/// How one view stands.
+#[derive(Debug, Clone, Serialize)]
+pub struct ViewStanding {
+    /// The view.
+    pub view: String,
+    /// The generation.
+    pub generation: u32,
+    /// What became of it.
+    pub state: GenerationState,
+    /// Version of the fold that fills it.
+    pub version: u32,
+    /// The last event that it took in.
+    pub position: Option<Position>,
+    /// The end of the log.
+    pub head: Option<Position>,
+    /// Streams that it holds back.
+    pub parked: u64,
+}
+
+impl From<ViewReadError> for AppError {
+    fn from(error: ViewReadError) -> Self {
+        match error {
+            ViewReadError::Store(error) => Self::ViewsUnavailable(Box::new(error)),
+            ViewReadError::Body(error) => Self::bug(error),
+        }
+    }
+}
+
+impl App {
+    /// Requests of the caller's merchant, newest first; a bot's own only.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn list_requests(
+        &self,
+        caller: &Caller,
+        filter: &RequestFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<TypedPage<OrderStatus>, AppError> {
+        let mut query = ViewQuery::first(limit).equal("merchant", caller.merchant.as_str());
+        if caller.own_only {
+            query = query.equal("client", caller.client.as_str());
+        }
+        if let Some(order) = &filter.order_id {
+            query = query.equal("order_id", order.as_str());
+        }
+        if let Some(label) = &filter.label {
+            query = query.equal("label", label.as_str());
+        }
+        if let Some(since) = filter.since {
+            query = query.with("created_at", Test::Ge(since.into()));
+        }
+        let query = query.order_by("created_at").descending().after(after);
+        Ok(self.reader::<OrderStatus>(order_status::SPEC).query(&query).await?)
+    }
+
+    /// Cases of the caller's merchant, the most urgent first.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn list_exceptions(
+        &self,
+        caller: &Caller,
+        state: &str,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<TypedPage<CaseRow>, AppError> {
+        let query = ViewQuery::first(limit)
+            .equal("merchant", caller.merchant.as_str())
+            .equal("state", state)
+            .order_by("due")
+            .after(after);
+        Ok(self.reader::<CaseRow>(exceptions::SPEC).query(&query).await?)
+    }
+
+    /// Requests whose expiry is to be looked at by `now`.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn due_expiries(&self, now: Timestamp, limit: usize) -> Result<Vec<ExpiryRow>, AppError> {
+        let query = ViewQuery::first(limit).with("due_at", Test::Le(now.into())).order_by("due_at");
+        Ok(self.reader::<ExpiryRow>(timers::SPEC).query(&query).await?.rows)
+    }
+
+    /// Attempts that the provider may still report money for, in the order of their keys.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn open_look_ups(
+        &self,
+        now: Timestamp,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<TypedPage<LookUpRow>, AppError> {
+        let query = ViewQuery::first(limit).with("until", Test::Ge(now.into())).after(after);
+        Ok(self.reader::<LookUpRow>(timers::SPEC).query(&query).await?)
+    }
+
+    /// Requests that something made due for a look-up after `since`.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn asked_since(&self, since: Timestamp, limit: usize) -> Result<Vec<AskedRow>, AppError> {
+        let query = ViewQuery::first(limit).with("at", Test::Ge(since.into())).order_by("at");
+        Ok(self.reader::<AskedRow>(timers::SPEC).query(&query).await?.rows)
+    }
+
+    /// Every generation of every view.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn view_standings(&self) -> Result<Vec<ViewStanding>, AppError> {
+        let head = self.recorder.store().head().await?;
+        let generations = self.views.generations().await.map_err(|e| AppError::ViewsUnavailable(Box::new(e)))?;
+        let standing = |generation: projections::ports::Generation| ViewStanding {
+            view: generation.view,
+            generation: generation.number,
+            state: generation.state,
+            version: generation.version,
+            position: generation.checkpoint.map(|checkpoint| checkpoint.position),
+            head,
+            parked: generation.parked,
+        };
+        Ok(generations.into_iter().map(standing).collect())
+    }
+
+    pub(crate) fn reader<T: TypedRow>(&self, spec: projections::ports::ViewSpec) -> Reader<T> {
+        Reader::new(std::sync::Arc::clone(&self.views), spec)
+    }
+
+    /// Waits until a view has taken in `wanted`; false when it has not within two seconds.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn wait_for_view(
+        &self,
+        spec: &projections::ports::ViewSpec,
+        wanted: Position,
+    ) -> Result<bool, AppError> {
+        const WAIT: std::time::Duration = std::time::Duration::from_secs(2);
+        const STEP: std::time::Duration = std::time::Duration::from_millis(10);
+        let clock = self.recorder.clock();
+        let started = clock.monotonic();
+        loop {
+            let standing = self.views.standing(spec, At::Live).await;
+            let standing = standing.map_err(|e| AppError::ViewsUnavailable(Box::new(e)))?;
+            if standing.checkpoint.is_some_and(|checkpoint| checkpoint.position >= wanted) {
+                return Ok(true);
+            }
+            if clock.monotonic().saturating_sub(started) >= WAIT {
+                return Ok(false);
+            }
+            clock.sleep(STEP).await;
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Handlers: parse, one use-case call, present.
+
+pub mod callbacks;
+pub mod events;
+pub mod exceptions;
+pub mod operations;
+pub mod requests;
+pub mod stream;

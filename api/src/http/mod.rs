@@ -1,0 +1,81 @@
+//! HTTP: parse, one use-case call, present. Statuses stand nowhere inward of here.
+
+pub mod ops;
+pub mod policy;
+pub mod call;
+pub mod guard;
+pub mod state;
+pub mod body;
+pub mod strict_json;
+pub mod fields;
+pub mod present;
+pub mod problem;
+mod problem_of;
+pub mod schemas;
+pub mod openapi;
+pub mod docs_page;
+pub mod handlers;
+pub mod server;
+
+use std::collections::BTreeMap;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{Resource, ResponseError, Route};
+
+use self::handlers::{callbacks, events, exceptions, operations, requests, stream};
+use self::ops::Op;
+use self::problem::Problem;
+
+/// Puts every route of the table in place, each behind its policy.
+pub fn configure(config: &mut ServiceConfig) {
+    let mut by_path: BTreeMap<&str, Vec<Op>> = BTreeMap::new();
+    for op in Op::ALL {
+        by_path.entry(op.spec().path).or_default().push(*op);
+    }
+    for (path, ops) in by_path {
+        let mut resource: Resource = web::resource(path);
+        for op in ops {
+            let policy = move |request: ServiceRequest, next: Next<BoxBody>| policy::enforce(op, request, next);
+            resource = resource.route(route(op).wrap(from_fn(policy)));
+        }
+        config.service(resource.default_service(web::to(method_not_allowed)));
+    }
+    config.service(web::resource("/docs").route(web::get().to(docs_page::page)));
+    config.default_service(web::to(not_found));
+}
+
+async fn method_not_allowed() -> actix_web::HttpResponse {
+    Problem::new(&problem::METHOD_NOT_ALLOWED).error_response()
+}
+
+async fn not_found() -> actix_web::HttpResponse {
+    Problem::new(&problem::NOT_FOUND).error_response()
+}
+
+fn route(op: Op) -> Route {
+    match op {
+        Op::IssueQuote => web::post().to(requests::issue_quote),
+        Op::ReadQuote => web::get().to(requests::read_quote),
+        Op::CreateRequest => web::post().to(requests::create),
+        Op::ListRequests => web::get().to(requests::list),
+        Op::ReadRequest => web::get().to(requests::read),
+        Op::StreamRequest => web::get().to(stream::follow),
+        Op::StartAttempt => web::post().to(requests::start_attempt),
+        Op::Precheck => web::post().to(requests::precheck),
+        Op::CancelRequest => web::post().to(requests::cancel),
+        Op::RecordNotice => web::post().to(requests::record_notice),
+        Op::ReadTrail => web::get().to(events::read_trail),
+        Op::ListExceptions => web::get().to(exceptions::list),
+        Op::ReadEvents => web::get().to(events::read_events),
+        Op::ReadStream => web::get().to(events::read_stream),
+        Op::ListProjections => web::get().to(operations::projections),
+        Op::Callback => web::post().to(callbacks::callback),
+        Op::Live => web::get().to(operations::live),
+        Op::Ready => web::get().to(operations::ready),
+        Op::Metrics => web::get().to(operations::metrics),
+        Op::OpenApi => web::get().to(operations::openapi),
+    }
+}

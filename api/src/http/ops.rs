@@ -1,0 +1,128 @@
+//! The routes, all on one screen: method, path, who may call, which body, what it does.
+//!
+//! This table is the policy. A route that is not here does not exist, and one without `access`
+//! cannot be written down. The OpenAPI document, the reference page and the authorisation tests
+//! are made from it.
+
+use domain::access::scope::Scope;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// A provider, by the signature of its notification.
+    Provider,
+    /// A client whose token has this scope.
+    Scope(Scope),
+}
+
+/// One route.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// `GET`, `POST`, `PATCH` or `DELETE`.
+    pub method: &'static str,
+    /// Path template.
+    pub path: &'static str,
+    /// Name in the OpenAPI document.
+    pub id: &'static str,
+    /// Heading in the reference.
+    pub group: &'static str,
+    /// Who may call.
+    pub access: Access,
+    /// True when an `Idempotency-Key` is needed.
+    pub keyed: bool,
+    /// Name of the body's schema; empty without a body.
+    pub body: &'static str,
+    /// Name of the answer's schema; empty where the answer is no JSON of ours.
+    pub answer: &'static str,
+    /// Status of success.
+    pub success: u16,
+    /// One sentence.
+    pub summary: &'static str,
+}
+
+macro_rules! ops {
+    ($($op:ident: $method:literal $path:literal, $id:literal, $group:literal, $access:expr, $keyed:literal,
+       $body:literal -> $success:literal $answer:literal, $summary:literal;)+) => {
+        /// A route by name.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Op {
+            $(#[doc = $summary] $op,)+
+        }
+
+        impl Op {
+            /// Every route.
+            pub const ALL: &'static [Self] = &[$(Self::$op),+];
+
+            /// Its row.
+            pub fn spec(self) -> Spec {
+                match self {
+                    $(Self::$op => Spec {
+                        method: $method, path: $path, id: $id, group: $group, access: $access, keyed: $keyed,
+                        body: $body, answer: $answer, success: $success, summary: $summary,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+use Access::{Provider, Public};
+
+const fn scope(scope: Scope) -> Access {
+    Access::Scope(scope)
+}
+
+#[rustfmt::skip]
+mod table {
+    use super::*;
+    ops! {
+    IssueQuote:     "POST" "/v1/quotes", "issueQuote", "Quotes", scope(Scope::QuotesWrite), true, "NewQuote" -> 201 "Quote", "Fix an amount for an order, for a bot to use.";
+    ReadQuote:      "GET" "/v1/quotes/{quote_id}", "readQuote", "Quotes", scope(Scope::QuotesWrite), false, "" -> 200 "Quote", "Read a quote.";
+    CreateRequest:  "POST" "/v1/payment-requests", "createPaymentRequest", "Payment requests", scope(Scope::RequestsCreate), true, "NewPaymentRequest" -> 201 "PaymentRequest", "Create a payment request from a quote, from the catalogue, or with an amount by scope.";
+    ListRequests:   "GET" "/v1/payment-requests", "listPaymentRequests", "Payment requests", scope(Scope::RequestsRead), false, "" -> 200 "PaymentRequestList", "Find payment requests by order, status or time.";
+    ReadRequest:    "GET" "/v1/payment-requests/{id}", "readPaymentRequest", "Payment requests", scope(Scope::RequestsRead), false, "" -> 200 "PaymentRequest", "Read a payment request; its ETag is the stream version.";
+    StreamRequest:  "GET" "/v1/payment-requests/{id}/stream", "streamPaymentRequest", "Payment requests", scope(Scope::RequestsRead), false, "" -> 200 "", "Follow a payment request as server-sent events.";
+    StartAttempt:   "POST" "/v1/payment-requests/{id}/attempts", "startAttempt", "Payment requests", scope(Scope::RequestsCreate), true, "NewAttempt" -> 201 "PaymentRequest", "Register an attempt at a provider; the answer says where to pay.";
+    Precheck:       "POST" "/v1/payment-requests/{id}/precheck", "precheck", "Payment requests", scope(Scope::Precheck), true, "NewPrecheck" -> 200 "Precheck", "Ask whether an attempt may be paid right now.";
+    CancelRequest:  "POST" "/v1/payment-requests/{id}/cancel", "cancelPaymentRequest", "Payment requests", scope(Scope::RequestsCancel), true, "Cancel" -> 200 "PaymentRequest", "Call a payment request off.";
+    RecordNotice:   "POST" "/v1/payment-requests/{id}/notices", "recordNotice", "Payment requests", scope(Scope::NoticesWrite), true, "NewNotice" -> 202 "PaymentRequest", "Record what a customer told or showed; it starts a look-up and never pays.";
+    ReadTrail:      "GET" "/v1/payment-requests/{id}/trail", "readTrail", "Audit", scope(Scope::AuditRead), false, "" -> 200 "Trail", "Who, what, when, why, from where.";
+    ListExceptions: "GET" "/v1/exceptions", "listExceptions", "Exceptions", scope(Scope::ExceptionsResolve), false, "" -> 200 "ExceptionList", "What a person must decide.";
+    ReadEvents:     "GET" "/v1/events", "readEvents", "Audit", scope(Scope::AuditRead), false, "" -> 200 "EventPage", "Replay the merchant's events in order, as JSON or NDJSON.";
+    ReadStream:     "GET" "/v1/streams/{stream}", "readStream", "Audit", scope(Scope::AuditRead), false, "" -> 200 "EventPage", "Replay one stream, whole or as of a version.";
+    ListProjections:"GET" "/v1/projections", "listProjections", "Operations", scope(Scope::ProjectionsAdmin), false, "" -> 200 "ProjectionList", "Views with their lag and parked keys.";
+    Callback:       "POST" "/v1/callbacks/{provider}/{account}", "callback", "Providers", Provider, false, "" -> 200 "", "A provider's notification: raw bytes in, the provider's own answer out.";
+    Live:           "GET" "/health/live", "live", "Operations", Public, false, "" -> 200 "Health", "The process runs. Touches no store.";
+    Ready:          "GET" "/health/ready", "ready", "Operations", Public, false, "" -> 200 "Health", "Every part works; names the part that does not.";
+    Metrics:        "GET" "/metrics", "metrics", "Operations", Public, false, "" -> 200 "", "Figures for Prometheus.";
+    OpenApi:        "GET" "/openapi.json", "openapi", "Operations", Public, false, "" -> 200 "", "This interface as OpenAPI 3.1.";
+    }
+}
+pub use table::Op;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_routes_are_the_same_and_every_change_has_a_key() {
+        let mut seen = std::collections::BTreeSet::new();
+        for op in Op::ALL {
+            let spec = op.spec();
+            assert!(seen.insert((spec.method, spec.path)), "{} twice", spec.path);
+            assert!(seen.insert(("id", spec.id)), "{} twice", spec.id);
+            let changes = spec.method != "GET" && spec.access != Access::Provider;
+            assert_eq!(changes, spec.keyed, "{}", spec.id);
+            assert!(spec.summary.ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn only_these_routes_are_public() {
+        let public: Vec<_> =
+            Op::ALL.iter().map(|op| op.spec()).filter(|s| s.access == Public).map(|s| s.path).collect();
+        assert_eq!(public, ["/health/live", "/health/ready", "/metrics", "/openapi.json"]);
+    }
+}

@@ -1,0 +1,63 @@
+//! The policy of every route, applied before its handler: who may call, how often, and what a
+//! refusal leaves behind.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, HttpMessage};
+
+use super::call::{Call, text};
+use super::ops::{Access, Op};
+use super::problem::{self, Problem};
+use super::state::HttpState;
+use crate::app::directory::AuthError;
+
+/// Runs in front of the handler of `op`.
+pub async fn enforce(
+    op: Op,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let state = request.app_data::<Data<HttpState>>().cloned().ok_or_else(|| Problem::new(&problem::INTERNAL))?;
+    let spec = op.spec();
+    match spec.access {
+        Access::Public => {}
+        Access::Provider => state.limit_address(request.peer_addr().map(|peer| peer.ip()))?,
+        Access::Scope(scope) => {
+            let caller = match authenticate(&state, &request).await {
+                Ok(caller) => caller,
+                Err(problem) => {
+                    state.limit_address(request.peer_addr().map(|peer| peer.ip()))?;
+                    return Err(problem.into());
+                }
+            };
+            state.limit_client(&caller.client)?;
+            if !caller.may(scope) {
+                let route = format!("{} {}", spec.method, spec.path);
+                state.app.note_denied(&caller, &route, scope.as_str()).await;
+                let detail = format!("this client lacks the scope {}", scope.as_str());
+                return Err(Problem::new(&problem::FORBIDDEN).detail(detail).into());
+            }
+            let call = Call::new(caller, spec, request.request())?;
+            request.extensions_mut().insert(call);
+        }
+    }
+    next.call(request).await
+}
+
+async fn authenticate(state: &HttpState, request: &ServiceRequest) -> Result<crate::app::caller::Caller, Problem> {
+    let unauthenticated = || Problem::new(&problem::UNAUTHENTICATED);
+    let header = text(request.headers(), "authorization").ok_or_else(unauthenticated)?;
+    let (scheme, token) = header.split_once(' ').ok_or_else(unauthenticated)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(unauthenticated());
+    }
+    state.directory.authenticate(token.trim(), state.app.recorder.now()).map_err(|error| match error {
+        AuthError::Refused => {
+            metrics::counter!("counterfoil_http_unauthenticated_total").increment(1);
+            unauthenticated()
+        }
+        AuthError::Behind => Problem::new(&problem::STORE_UNAVAILABLE).detail("the clients are not known yet"),
+    })
+}

@@ -1,0 +1,71 @@
+//! Which problem an application error is. The only mapping between the two.
+
+use domain::ports::Outcome;
+use domain::{payment, quote};
+
+use super::problem::{self, Problem};
+use crate::app::error::AppError;
+
+impl From<AppError> for Problem {
+    fn from(error: AppError) -> Self {
+        let sentence = error.to_string();
+        match error {
+            AppError::Payment(refusal) => of_refusal(&refusal).detail(sentence),
+            AppError::Quote(quote::Refusal::Expired { .. }) => Self::new(&problem::QUOTE_EXPIRED).detail(sentence),
+            AppError::Quote(quote::Refusal::ValidityInThePast)
+            | AppError::Catalogue(_)
+            | AppError::UnknownAccount => Self::new(&problem::REFUSED).detail(sentence),
+            AppError::Scenario(_) => Self::new(&problem::SCENARIO_REFUSED).detail(sentence),
+            AppError::Client(_) | AppError::Operator(_) => {
+                Self::new(&problem::STATE_CONFLICT).detail(sentence)
+            }
+            AppError::Forbidden { .. } => Self::new(&problem::FORBIDDEN).detail(sentence),
+            AppError::NotFound { .. } => Self::new(&problem::NOT_FOUND).detail(sentence),
+            AppError::IdempotencyMismatch => Self::new(&problem::IDEMPOTENCY_MISMATCH),
+            AppError::OpenRequestExists { id } => {
+                Self::new(&problem::OPEN_REQUEST_EXISTS).member("payment_request_id", id.as_str())
+            }
+            AppError::OrderAlreadyPaid { id } => {
+                Self::new(&problem::ALREADY_PAID).detail(sentence).member("payment_request_id", id.as_str())
+            }
+            AppError::QuoteUsed => Self::new(&problem::QUOTE_USED),
+            AppError::Contended => Self::new(&problem::OVERLOADED).detail(sentence),
+            AppError::StoreUnavailable { outcome, cause } => {
+                let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
+                tracing::warn!(%outcome, error = %cause, "store.unavailable");
+                let detail = match outcome {
+                    Outcome::NotApplied => "nothing was changed",
+                    Outcome::Unknown => "it is not known whether the command was applied; repeating it is safe",
+                };
+                Self::new(&problem::STORE_UNAVAILABLE).detail(detail)
+            }
+            AppError::ViewsUnavailable(cause) => {
+                tracing::warn!(error = %cause, "views.unavailable");
+                Self::new(&problem::STORE_UNAVAILABLE)
+            }
+            AppError::StoreFull => Self::new(&problem::STORAGE_FULL).retry_after(5),
+            AppError::ProviderUnavailable => Self::new(&problem::PROVIDER_UNAVAILABLE).retry_after(5),
+            AppError::CardNumber => Self::new(&problem::CARD_NUMBER),
+            AppError::Bug(cause) => {
+                tracing::error!(error = %cause, "internal");
+                Self::new(&problem::INTERNAL)
+            }
+        }
+    }
+}
+
+fn of_refusal(refusal: &payment::Refusal) -> Problem {
+    use payment::Refusal as R;
+    Problem::new(match refusal {
+        R::UnknownRequest => &problem::NOT_FOUND,
+        R::AlreadyPaid => &problem::ALREADY_PAID,
+        R::NotPayable { .. } => &problem::NOT_PAYABLE,
+        R::PaymentInFlight => &problem::PAYMENT_IN_FLIGHT,
+        R::AlreadyCreated | R::NotYetDue { .. } => &problem::STATE_CONFLICT,
+        R::ExpiryInThePast
+        | R::AccountNotAllowed { .. }
+        | R::UnknownAttempt { .. }
+        | R::TooManyAttempts { .. }
+        | R::TooManyNotices { .. } => &problem::REFUSED,
+    })
+}

@@ -1,0 +1,151 @@
+//! JSON Schemas of the bodies and answers, by the names that the table of routes uses.
+
+use serde_json::{Value, json};
+
+/// Every schema by name.
+pub fn schemas() -> Value {
+    json!({
+        "Money": {
+            "type": "object", "required": ["minor", "currency"], "additionalProperties": false,
+            "description": "Minor units as decimal text, so that nothing is lost in readers whose numbers are floats.",
+            "properties": {
+                "minor": { "type": ["string", "integer"], "pattern": "^[0-9]{1,18}$", "examples": ["150000"] },
+                "currency": { "type": "string", "pattern": "^[A-Z]{3}$", "examples": ["AMD"] },
+                "exponent": { "type": "integer", "minimum": 0, "maximum": 4, "examples": [2] }
+            }
+        },
+        "Sum": {
+            "type": "object", "required": ["minor", "currency", "exponent"],
+            "description": "Like Money, and may be zero or negative.",
+            "properties": {
+                "minor": { "type": "string", "pattern": "^-?[0-9]{1,19}$" },
+                "currency": { "type": "string" },
+                "exponent": { "type": "integer" }
+            }
+        },
+        "NewQuote": object(&["order_id", "scenario", "amount"], json!({
+            "order_id": text("The shop's order."), "scenario": text("The way of selling."),
+            "customer_ref": text("The customer, opaque: no phone, no e-mail."), "amount": reference("Money"),
+            "valid_for_s": number("Seconds that it may be used; 86400 without."),
+            "correlation_id": text("The cart or conversation.")
+        })),
+        "Quote": answer(&["id", "order_id", "scenario", "amount", "valid_until"], json!({
+            "id": text("qt_..."), "order_id": text("The shop's order."), "scenario": text("The way of selling."),
+            "customer_ref": text("The customer, opaque."), "amount": reference("Money"),
+            "valid_until": time(), "client": text("Who priced it."), "merchant": text("Whose money."),
+            "correlation_id": text("The cart or conversation.")
+        })),
+        "NewPaymentRequest": object(&[], json!({
+            "quote_id": text("A quote. It names the order, the amount and the scenario."),
+            "items": { "type": "array", "maxItems": 100, "items": object(&["item", "quantity"], json!({
+                "item": text("Code of the catalogue."), "quantity": number("How many.")
+            })) },
+            "amount": reference("Money"), "order_id": text("The shop's order; with items or amount."),
+            "scenario": text("The way of selling; with items or amount."),
+            "customer_ref": text("The customer, opaque."),
+            "expires_in_s": number("Life in seconds; the scenario's longest without."),
+            "supersede": { "type": "boolean", "description": "Replace an open request of the same order." },
+            "correlation_id": text("The cart or conversation.")
+        })),
+        "PaymentRequest": answer(&["id", "order_id", "status", "amount", "expires_at", "version"], json!({
+            "id": text("pr_..."), "order_id": text("The shop's order."),
+            "status": text("pending, processing, partially_paid, paid, expired, cancelled, partially_refunded, refunded, disputed or charged_back; for bots: pending, in_review, paid, expired, cancelled or refunded."),
+            "bot_status": text("What a bot may show."), "in_review": { "type": "boolean" },
+            "amount": reference("Money"), "applied": reference("Sum"), "returned": reference("Sum"),
+            "unapplied": { "type": "array", "items": reference("Sum") },
+            "priced_by": { "type": "object" }, "scenario": text("The way of selling."),
+            "client": text("Who created it."), "customer_ref": text("The customer, opaque."),
+            "expires_at": time(), "pay_url": text("Where the payer pays, while an attempt is live."),
+            "attempts": { "type": "array", "items": { "type": "object" } },
+            "verification": { "type": "object" },
+            "version": number("Version of the stream; the ETag.")
+        })),
+        "PaymentRequestList": list("payment_requests"),
+        "NewAttempt": object(&[], json!({ "account": text("A provider account; the scenario's first without.") })),
+        "NewPrecheck": object(&["amount"], json!({
+            "amount": reference("Money"), "account": text("The account that asks; the attempt's without."),
+            "attempt_no": number("Which attempt; the live one without.")
+        })),
+        "Precheck": answer(&["allowed"], json!({
+            "allowed": { "type": "boolean" },
+            "reason": text("not_payable, amount, currency, account or other_attempt.")
+        })),
+        "Cancel": object(&[], json!({})),
+        "NewNotice": object(&["kind"], json!({
+            "kind": text("screenshot, message or success_page."), "text": text("What the customer wrote."),
+            "image_base64": text("PNG, JPEG or WebP, at most 45,000 bytes.")
+        })),
+        "Trail": answer(&["payment_request_id", "steps"], json!({
+            "payment_request_id": text("pr_..."), "steps": { "type": "array", "items": { "type": "object" } }
+        })),
+        "ExceptionList": list("exceptions"),
+        "EventPage": answer(&["events", "done"], json!({
+            "events": { "type": "array", "items": { "type": "object" } },
+            "next": text("Read on from here."), "done": { "type": "boolean" }
+        })),
+        "NewSubscriber": object(&["id", "url"], json!({
+            "id": text("Its name."), "url": text("Where events are sent; https."),
+            "types": { "type": "array", "items": text("A further event type to receive.") }
+        })),
+        "Subscriber": answer(&["id", "state"], json!({
+            "id": text("Its name."), "url": text("Where events are sent."), "state": text("active or paused.")
+        })),
+        "SubscriberList": list("subscribers"),
+        "Delivery": answer(&["id", "state"], json!({
+            "id": text("dlv_..."), "state": text("due, held, delivered, dead_lettered, quarantined or abandoned.")
+        })),
+        "DeliveryDetail": answer(&["id", "state"], json!({
+            "id": text("dlv_..."), "state": text("As in the list."), "request": { "type": "object" },
+            "attempts": { "type": "array", "items": { "type": "object" } }
+        })),
+        "DeliveryList": list("deliveries"),
+        "Reason": object(&["reason"], json!({
+            "reason": text("A short code for why."), "text": text("Words; kept sealed.")
+        })),
+        "ProjectionList": answer(&["projections"], json!({
+            "projections": { "type": "array", "items": { "type": "object" } }
+        })),
+        "Health": answer(&["status"], json!({
+            "status": text("live, ready or not_ready."), "parts": { "type": "object" }, "version": text("Of the program.")
+        })),
+        "Problem": answer(&["type", "title", "status", "code"], json!({
+            "type": text("A page about it."), "title": text("A few words."), "status": number("HTTP status."),
+            "code": text("What programs compare."), "detail": text("A sentence about this case."),
+            "errors": { "type": "array", "items": object(&["pointer", "detail"], json!({
+                "pointer": text("Which field."), "detail": text("What is wrong.")
+            })) },
+            "retry_after": number("Seconds to wait.")
+        }))
+    })
+}
+
+fn object(required: &[&str], properties: Value) -> Value {
+    json!({ "type": "object", "required": required, "additionalProperties": false, "properties": properties })
+}
+
+/// Answers may grow members; readers ignore what they do not know.
+fn answer(required: &[&str], properties: Value) -> Value {
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn list(name: &str) -> Value {
+    answer(&[name], json!({
+        name: { "type": "array", "items": { "type": "object" } }, "next": text("Cursor of the next page.")
+    }))
+}
+
+fn text(description: &str) -> Value {
+    json!({ "type": "string", "description": description })
+}
+
+fn number(description: &str) -> Value {
+    json!({ "type": "integer", "description": description })
+}
+
+fn time() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}

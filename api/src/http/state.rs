@@ -1,0 +1,149 @@
+//! What handlers share.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+
+use actix_web::HttpRequest;
+use domain::ids::{ClientId, PaymentRequestId};
+use domain::ports::Position;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::call::text;
+use super::problem::{self, Problem};
+use crate::app::App;
+use crate::app::directory::ClientDirectory;
+use crate::config::settings::Limits;
+use crate::work::Health;
+
+/// Shared by every worker thread.
+pub struct HttpState {
+    /// The use-cases.
+    pub app: Arc<App>,
+    /// Who may call.
+    pub directory: Arc<ClientDirectory>,
+    /// State of the work loops and views.
+    pub health: Arc<Health>,
+    /// Figures.
+    pub metrics: PrometheusHandle,
+    /// How others reach this server.
+    pub public_url: String,
+    clients: DefaultKeyedRateLimiter<ClientId>,
+    addresses: DefaultKeyedRateLimiter<IpAddr>,
+    streams: Mutex<BTreeMap<(ClientId, PaymentRequestId), usize>>,
+    limits: Limits,
+}
+
+impl HttpState {
+    /// For one server.
+    pub fn new(
+        app: Arc<App>,
+        directory: Arc<ClientDirectory>,
+        health: Arc<Health>,
+        metrics: PrometheusHandle,
+        public_url: &str,
+        limits: &Limits,
+    ) -> Self {
+        let quota = |per_second: u32| Quota::per_second(NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN));
+        Self {
+            app,
+            directory,
+            health,
+            metrics,
+            public_url: public_url.to_owned(),
+            clients: RateLimiter::keyed(quota(limits.client_requests_per_s)),
+            addresses: RateLimiter::keyed(quota(limits.address_requests_per_s)),
+            streams: Mutex::new(BTreeMap::new()),
+            limits: limits.clone(),
+        }
+    }
+
+    /// A new request id.
+    pub fn request_id(&self) -> String {
+        let mut random = [0; 10];
+        self.app.recorder.entropy().fill(&mut random);
+        format!("req_{}", domain::digest::base32(&random))
+    }
+
+    /// # Errors
+    /// [`Problem`] `rate_limited`.
+    pub fn limit_client(&self, client: &ClientId) -> Result<(), Problem> {
+        self.clients.check_key(client).map_err(|_| Problem::new(&problem::RATE_LIMITED).retry_after(1))
+    }
+
+    /// # Errors
+    /// [`Problem`] `rate_limited`.
+    pub fn limit_address(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        let Some(address) = address else { return Ok(()) };
+        self.addresses.check_key(&address).map_err(|_| Problem::new(&problem::RATE_LIMITED).retry_after(1))
+    }
+
+    /// Forgets callers that have been quiet; called now and then.
+    pub fn tidy(&self) {
+        self.clients.retain_recent();
+        self.addresses.retain_recent();
+    }
+
+    /// A `wait_for` of another store or epoch cannot be waited for.
+    ///
+    /// # Errors
+    /// [`Problem`] `malformed` or `other_log`.
+    pub fn wait_for(&self, request: &HttpRequest) -> Result<Option<Position>, Problem> {
+        let query = query(request);
+        let header = text(request.headers(), "wait-for").map(str::to_owned);
+        let Some(wanted) = query.get("wait_for").cloned().or(header) else { return Ok(None) };
+        let position = Position::parse(&wanted).ok_or_else(|| {
+            Problem::new(&problem::MALFORMED).detail("wait_for is the Position of an earlier answer")
+        })?;
+        let identity = self.app.recorder.store().identity();
+        let ours = Position::new(identity.tag(), identity.epoch, 0, 0);
+        if position.same_log(ours) { Ok(Some(position)) } else { Err(Problem::new(&problem::OTHER_LOG)) }
+    }
+
+    /// Takes a place among the status streams of a client.
+    ///
+    /// # Errors
+    /// [`Problem`] `rate_limited` when there is none.
+    pub fn stream_place(
+        self: &Arc<Self>,
+        client: &ClientId,
+        request: &PaymentRequestId,
+    ) -> Result<StreamPlace, Problem> {
+        let full = || Problem::new(&problem::RATE_LIMITED).detail("too many open status streams").retry_after(5);
+        let key = (client.clone(), request.clone());
+        let mut streams = self.streams.lock().map_err(|_| Problem::new(&problem::INTERNAL))?;
+        let of_client: usize = streams.iter().filter(|((c, _), _)| c == client).map(|(_, count)| count).sum();
+        let of_request: usize = streams.iter().filter(|((_, r), _)| r == request).map(|(_, count)| count).sum();
+        if of_client >= self.limits.streams_per_client || of_request >= self.limits.streams_per_request {
+            return Err(full());
+        }
+        *streams.entry(key.clone()).or_default() += 1;
+        Ok(StreamPlace { state: Arc::clone(self), key })
+    }
+}
+
+/// A place among the status streams; given back when dropped.
+pub struct StreamPlace {
+    state: Arc<HttpState>,
+    key: (ClientId, PaymentRequestId),
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        if let Ok(mut streams) = self.state.streams.lock()
+            && let Some(count) = streams.get_mut(&self.key)
+        {
+            *count -= 1;
+            if *count == 0 {
+                streams.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// Query parameters by name; the last of a name stands.
+pub fn query(request: &HttpRequest) -> BTreeMap<String, String> {
+    url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect()
+}

@@ -1,0 +1,55 @@
+//! How the loops are doing, for `/health/ready`, the command line and the metrics.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use domain::time::Timestamp;
+use serde::Serialize;
+
+/// One part of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// True when it works.
+    pub ok: bool,
+    /// When it last said something.
+    pub at: Timestamp,
+    /// What is wrong, or how far it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// All parts by name.
+#[derive(Debug, Default)]
+pub struct Health {
+    parts: Mutex<BTreeMap<String, Part>>,
+}
+
+impl Health {
+    /// A part works.
+    pub fn works(&self, name: &str, at: Timestamp, note: Option<String>) {
+        self.set(name, Part { ok: true, at, note });
+    }
+
+    /// A part does not work right now.
+    pub fn fails(&self, name: &str, at: Timestamp, note: impl Into<String>) {
+        self.set(name, Part { ok: false, at, note: Some(note.into()) });
+    }
+
+    fn set(&self, name: &str, part: Part) {
+        metrics::gauge!("counterfoil_part_ok", "part" => name.to_owned()).set(f64::from(u8::from(part.ok)));
+        if let Ok(mut parts) = self.parts.lock() {
+            parts.insert(name.to_owned(), part);
+        }
+    }
+
+    /// Every part.
+    pub fn parts(&self) -> BTreeMap<String, Part> {
+        self.parts.lock().map(|parts| parts.clone()).unwrap_or_default()
+    }
+
+    /// True when every part works.
+    pub fn ready(&self) -> bool {
+        let parts = self.parts();
+        !parts.is_empty() && parts.values().all(|part| part.ok)
+    }
+}

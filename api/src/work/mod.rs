@@ -1,0 +1,9 @@
+//! The work loops: what happens without anybody calling.
+
+pub mod health;
+pub mod supervise;
+pub mod apply_notifications;
+pub mod look_up;
+pub mod expire;
+
+pub use health::Health;
