@@ -5,4 +5,5 @@
 
 mod contract;
 mod disk_faults;
+mod view_engine;
 mod view_stores;

@@ -99,6 +99,9 @@ pub fn thing(key: &str, colour: impl Into<Cell>, size: impl Into<Cell>) -> Row {
     }
 }
 
+/// What a transaction does to rows.
+type Change = fn(&mut dyn ViewTransaction) -> Result<(), RowsError>;
+
 fn parked(stream: &str, commit: u64) -> Parked {
     Parked {
         stream: StreamId::parse(stream).unwrap(),
@@ -448,7 +451,7 @@ async fn pages(store: &dyn ViewStore, mut query: ViewQuery) -> Vec<Row> {
 /// Bugs of ours are named, not executed.
 pub async fn undeclared_tables_and_columns_are_refused<S: ViewStoreUnderTest>() {
     let (_kept, store, generation) = live::<S>().await;
-    let wrong: [fn(&mut dyn ViewTransaction) -> Result<(), RowsError>; 6] = [
+    let wrong: [Change; 6] = [
         |transaction| transaction.put("nothing", thing("a", "red", 1)),
         |transaction| transaction.put("thing", thing("a", 1, "red")),
         |transaction| transaction.put("thing", thing("", "red", 1)),
@@ -706,7 +709,6 @@ pub async fn a_digest_tells_content_and_nothing_else<S: ViewStoreUnderTest>() {
         (2, Some(checkpoint(2)))
     );
 
-    type Change = fn(&mut dyn ViewTransaction) -> Result<(), RowsError>;
     let same: Change = |_| Ok(());
     let changes: [(Change, bool); 6] = [
         (same, true),

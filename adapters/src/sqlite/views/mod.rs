@@ -315,7 +315,7 @@ impl ViewStore for SqliteViewStore {
                 };
                 for name in names().map_err(unavailable)? {
                     connection
-                        .execute_batch(&format!("drop table \"{name}\""))
+                        .execute_batch(&statements::drop_table(&name))
                         .map_err(unavailable)?;
                 }
                 execute(

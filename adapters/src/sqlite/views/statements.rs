@@ -13,6 +13,11 @@ pub(super) struct Tables<'a> {
     pub(super) generation: u32,
 }
 
+/// Drops one of them; `name` is as the file's own list of tables has it.
+pub(super) fn drop_table(name: &str) -> String {
+    format!("drop table \"{name}\"")
+}
+
 /// A cell as SQLite binds it.
 pub(super) struct Bound<'a>(pub(super) &'a Cell);
 
