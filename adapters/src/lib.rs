@@ -8,4 +8,5 @@ pub mod memory;
 pub mod sqlite;
 pub mod keys;
 pub mod system;
+pub mod http_out;
 pub mod providers;

@@ -1,0 +1,14 @@
+//! Outgoing HTTP over reqwest and rustls.
+//!
+//! A name is resolved once, its addresses are checked, and the connection goes to a checked address;
+//! there is no second look-up between the check and the connection. No redirect is followed, no
+//! proxy is taken from the environment, no cookie is kept, no compressed answer is unpacked. Used by
+//! provider adapters and by the delivery loop.
+
+mod addresses;
+mod client;
+mod scripted;
+
+pub use addresses::{AddressGuard, Cidr, NotANetwork};
+pub use client::{CannotStart, HttpOutOptions, ReqwestOut};
+pub use scripted::ScriptedHttp;
