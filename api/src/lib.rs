@@ -4,3 +4,7 @@ pub mod app;
 pub mod http;
 pub mod work;
 pub mod config;
+pub mod telemetry;
+pub mod compose;
+pub mod admin;
+pub mod cli;

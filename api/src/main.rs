@@ -1,2 +1,7 @@
-//! .
-fn main() {}
+//! The `counterfoil` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    api::cli::main()
+}

@@ -62,6 +62,19 @@ impl App {
         Err(AppError::Contended)
     }
 
+    /// Every client of every merchant, in the order of their making.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn list_clients(&self) -> Result<Vec<Client>, AppError> {
+        let directory = super::directory::ClientDirectory::new(
+            std::sync::Arc::clone(self.recorder.store()),
+            std::sync::Arc::clone(self.recorder.clock()),
+        );
+        directory.catch_up().await?;
+        Ok(directory.all())
+    }
+
     /// Makes a client with a role, and shows its first token once.
     ///
     /// # Errors

@@ -76,6 +76,11 @@ impl ClientDirectory {
         }
     }
 
+    /// Every client.
+    pub fn all(&self) -> Vec<client::Client> {
+        self.state.read().map(|state| state.directory.clients().cloned().collect()).unwrap_or_default()
+    }
+
     /// Where the follower stands, for its wake-up.
     pub fn position(&self) -> Option<Position> {
         self.state.read().ok().and_then(|state| state.at)

@@ -20,6 +20,7 @@ pub mod expiry;
 pub mod clients;
 pub mod directory;
 pub mod views;
+pub mod configuration;
 
 use std::sync::Arc;
 

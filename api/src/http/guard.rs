@@ -7,6 +7,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::error::InternalError;
 use actix_web::{Error, HttpMessage, ResponseError};
 use futures::FutureExt;
 
@@ -43,30 +44,34 @@ pub async fn round(
     request.extensions_mut().insert(RequestId(id.clone()));
     let started = state.as_ref().map(|state| state.app.recorder.clock().monotonic());
     let method = request.method().to_string();
-    let pattern = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    let http = request.request().clone();
 
     let answer = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-    let mut response = match answer {
-        Ok(Ok(response)) => shaped(response.map_into_boxed_body()),
+    let (mut result, pattern) = match answer {
+        Ok(Ok(response)) => {
+            let pattern = response.request().match_pattern();
+            (Ok(shaped(response.map_into_boxed_body())), pattern)
+        }
         Ok(Err(error)) => {
             let known = error.as_error::<Problem>().map(ResponseError::error_response);
             let response = known.unwrap_or_else(|| of_status(error.as_response_error().status_code().as_u16()));
-            ServiceResponse::new(http, response)
+            (Err(response), None)
         }
         Err(_) => {
             metrics::counter!("counterfoil_http_panics_total").increment(1);
-            ServiceResponse::new(http, Problem::new(&problem::INTERNAL).error_response())
+            (Err(Problem::new(&problem::INTERNAL).error_response()), None)
         }
     };
-    let status = response.status().as_u16();
-    let headers = response.headers_mut();
+    let (status, headers) = match &mut result {
+        Ok(response) => (response.status().as_u16(), response.headers_mut()),
+        Err(response) => (response.status().as_u16(), response.headers_mut()),
+    };
     for (name, value) in ALWAYS {
         set_if_absent(headers, name, value);
     }
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(HeaderName::from_static("x-request-id"), value);
     }
+    let pattern = pattern.unwrap_or_else(|| "unmatched".to_owned());
     if let (Some(state), Some(started)) = (state, started) {
         let took = state.app.recorder.clock().monotonic().saturating_sub(started);
         metrics::counter!(
@@ -75,9 +80,11 @@ pub async fn round(
         )
         .increment(1);
         metrics::histogram!("counterfoil_http_request_seconds", "route" => pattern.clone()).record(took);
-        tracing::info!(request_id = %id, %method, route = %pattern, status, took_us = took.as_micros() as u64, "http.request");
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(request_id = %id, %method, route = %pattern, status, took_us, "http.request");
     }
-    Ok(response)
+    // The request went into the handler and is gone with it: only its answer is left.
+    result.map_err(|response| InternalError::from_response("answered", response).into())
 }
 
 fn set_if_absent(headers: &mut HeaderMap, name: &'static str, value: &'static str) {

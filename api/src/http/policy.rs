@@ -1,11 +1,11 @@
 //! The policy of every route, applied before its handler: who may call, how often, and what a
 //! refusal leaves behind.
 
-use actix_web::body::MessageBody;
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, ResponseError};
 
 use super::call::{Call, text};
 use super::ops::{Access, Op};
@@ -14,22 +14,32 @@ use super::state::HttpState;
 use crate::app::directory::AuthError;
 
 /// Runs in front of the handler of `op`.
+///
+/// # Errors
+/// Those of the handler.
 pub async fn enforce(
     op: Op,
     request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match admit(op, &request).await {
+        Ok(()) => next.call(request).await,
+        Err(problem) => Ok(request.into_response(problem.error_response())),
+    }
+}
+
+async fn admit(op: Op, request: &ServiceRequest) -> Result<(), Problem> {
     let state = request.app_data::<Data<HttpState>>().cloned().ok_or_else(|| Problem::new(&problem::INTERNAL))?;
     let spec = op.spec();
     match spec.access {
         Access::Public => {}
         Access::Provider => state.limit_address(request.peer_addr().map(|peer| peer.ip()))?,
         Access::Scope(scope) => {
-            let caller = match authenticate(&state, &request).await {
+            let caller = match authenticate(&state, request).await {
                 Ok(caller) => caller,
                 Err(problem) => {
                     state.limit_address(request.peer_addr().map(|peer| peer.ip()))?;
-                    return Err(problem.into());
+                    return Err(problem);
                 }
             };
             state.limit_client(&caller.client)?;
@@ -37,13 +47,13 @@ pub async fn enforce(
                 let route = format!("{} {}", spec.method, spec.path);
                 state.app.note_denied(&caller, &route, scope.as_str()).await;
                 let detail = format!("this client lacks the scope {}", scope.as_str());
-                return Err(Problem::new(&problem::FORBIDDEN).detail(detail).into());
+                return Err(Problem::new(&problem::FORBIDDEN).detail(detail));
             }
             let call = Call::new(caller, spec, request.request())?;
             request.extensions_mut().insert(call);
         }
     }
-    next.call(request).await
+    Ok(())
 }
 
 async fn authenticate(state: &HttpState, request: &ServiceRequest) -> Result<crate::app::caller::Caller, Problem> {

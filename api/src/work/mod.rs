@@ -5,5 +5,7 @@ pub mod supervise;
 pub mod apply_notifications;
 pub mod look_up;
 pub mod expire;
+pub mod follow_clients;
+pub mod views;
 
 pub use health::Health;

@@ -1,0 +1,210 @@
+//! What administrators do from the command line: one command in, one JSON answer out. While a
+//! server runs, commands go to it over a socket in the data folder that only its owner can open;
+//! otherwise the command line opens the stores itself.
+
+pub mod socket;
+
+use std::collections::BTreeSet;
+
+use domain::access::client;
+use domain::access::operator;
+use domain::access::role::Role;
+use domain::ids::{ClientId, KeyId, MerchantId, OperatorId, ScenarioId};
+use domain::payment::evidence::Mode;
+use domain::ports::{Secret, SecretPurpose};
+use domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+
+/// One command. `Debug` is not derived: a secret may be inside.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum AdminCommand {
+    /// Make a client and show its first token.
+    ClientCreate {
+        /// Its name.
+        id: ClientId,
+        /// Its merchant.
+        merchant: MerchantId,
+        /// What it may do.
+        role: Role,
+        /// Ways of selling.
+        scenarios: BTreeSet<ScenarioId>,
+        /// Live or test money.
+        mode: Mode,
+        /// Days until the token expires.
+        token_days: u32,
+    },
+    /// Change what it may do.
+    ClientGrant {
+        /// Its name.
+        id: ClientId,
+        /// What it may do.
+        role: Role,
+        /// Ways of selling.
+        scenarios: BTreeSet<ScenarioId>,
+    },
+    /// Show a further token.
+    ClientRotate {
+        /// Its name.
+        id: ClientId,
+        /// Days until the token expires.
+        token_days: u32,
+    },
+    /// End a token, or the client with all of them.
+    ClientRevoke {
+        /// Its name.
+        id: ClientId,
+        /// Key id of the token; all without.
+        key_id: Option<String>,
+    },
+    /// Every client.
+    ClientList,
+    /// Let a person act.
+    OperatorCreate {
+        /// Opaque.
+        id: OperatorId,
+    },
+    /// End that.
+    OperatorDisable {
+        /// Opaque.
+        id: OperatorId,
+    },
+    /// Keep a shared secret.
+    SecretSet {
+        /// Whose.
+        merchant: MerchantId,
+        /// `provider-inbound:<account>`, `provider-api:<account>`, `subscriber:<id>`.
+        purpose: String,
+        /// Its name.
+        key_id: KeyId,
+        /// The secret itself.
+        value: String,
+        /// Seconds that older ones of this purpose stay valid; for ever without.
+        retire_others_in_s: Option<u32>,
+    },
+    /// Names and validity of secrets.
+    SecretList {
+        /// Whose.
+        merchant: MerchantId,
+    },
+}
+
+/// Why a command has no result: a sentence for the person at the terminal.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct AdminError(pub String);
+
+impl From<AppError> for AdminError {
+    fn from(error: AppError) -> Self {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            text = format!("{text}: {inner}");
+            cause = inner.source();
+        }
+        Self(text)
+    }
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// [`AdminError`].
+pub async fn execute(app: &App, context: &Context, command: AdminCommand) -> Result<Value, AdminError> {
+    match command {
+        AdminCommand::ClientCreate { id, merchant, role, scenarios, mode, token_days } => {
+            let created = app.create_client(context, &id, &merchant, mode, role, scenarios, token_days).await?;
+            Ok(shown_token(&created.0, &created.1.reveal()))
+        }
+        AdminCommand::ClientGrant { id, role, scenarios } => {
+            let client = app.command_client(&id, context, &client::Command::Grant { role, scenarios }).await?;
+            Ok(shown_client(&client))
+        }
+        AdminCommand::ClientRotate { id, token_days } => {
+            let (client, token) = app.issue_token(context, &id, token_days).await?;
+            Ok(shown_token(&client, &token.reveal()))
+        }
+        AdminCommand::ClientRevoke { id, key_id } => {
+            let command = key_id.map_or(client::Command::Revoke, |key_id| client::Command::RevokeToken { key_id });
+            Ok(shown_client(&app.command_client(&id, context, &command).await?))
+        }
+        AdminCommand::ClientList => {
+            let clients = app.list_clients().await?;
+            Ok(clients.iter().map(shown_client).collect())
+        }
+        AdminCommand::OperatorCreate { id } => {
+            let operator = app.command_operator(&id, context, &operator::Command::Create(id.clone())).await?;
+            Ok(json!({ "id": operator.id, "active": operator.active }))
+        }
+        AdminCommand::OperatorDisable { id } => {
+            let operator = app.command_operator(&id, context, &operator::Command::Disable).await?;
+            Ok(json!({ "id": operator.id, "active": operator.active }))
+        }
+        AdminCommand::SecretSet { merchant, purpose, key_id, value, retire_others_in_s } => {
+            set_secret(app, merchant, &purpose, key_id, value, retire_others_in_s).await
+        }
+        AdminCommand::SecretList { merchant } => {
+            let known = app.secrets.list(&merchant).await.map_err(AppError::from)?;
+            let shown = known.into_iter().map(|(purpose, key_id, from, until)| {
+                json!({ "purpose": purpose.as_text(), "key_id": key_id, "valid_from": from, "valid_until": until })
+            });
+            Ok(shown.collect())
+        }
+    }
+}
+
+async fn set_secret(
+    app: &App,
+    merchant: MerchantId,
+    purpose: &str,
+    key_id: KeyId,
+    value: String,
+    retire_others_in_s: Option<u32>,
+) -> Result<Value, AdminError> {
+    app.merchant(&merchant)?;
+    let parsed = SecretPurpose::parse(purpose).ok_or_else(|| {
+        AdminError("the purpose is provider-inbound:<account>, provider-api:<account> or subscriber:<id>".to_owned())
+    })?;
+    let value = value.trim().as_bytes().to_vec();
+    if value.len() < 16 {
+        return Err(AdminError("a shared secret has at least 16 characters".to_owned()));
+    }
+    let now = app.recorder.now();
+    if let Some(seconds) = retire_others_in_s {
+        let until = now.plus(std::time::Duration::from_secs(u64::from(seconds)));
+        for other in app.secrets.active(&merchant, &parsed, now).await.map_err(AppError::from)? {
+            if other.key_id != key_id {
+                let until = Some(other.valid_until.map_or(until, |known: Timestamp| known.min(until)));
+                let retired = Secret { valid_until: until, ..other };
+                app.secrets.set(&merchant, &parsed, retired).await.map_err(AppError::from)?;
+            }
+        }
+    }
+    let secret = Secret { key_id: key_id.clone(), value, valid_from: now, valid_until: None };
+    app.secrets.set(&merchant, &parsed, secret).await.map_err(|error| match error {
+        domain::ports::KeyringError::NotAuthentic => {
+            AdminError(format!("key id {key_id} stands for another secret; choose a new key id"))
+        }
+        other => AppError::from(other).into(),
+    })?;
+    Ok(json!({ "purpose": purpose, "key_id": key_id, "valid_from": now }))
+}
+
+fn shown_client(client: &client::Client) -> Value {
+    json!({
+        "id": client.id, "merchant": client.merchant, "mode": client.mode, "role": client.role,
+        "scopes": client.scopes, "scenarios": client.scenarios, "revoked": client.revoked,
+        "tokens": client.tokens.iter().map(|(key_id, (_, expires_at))| json!({ "key_id": key_id, "expires_at": expires_at })).collect::<Vec<_>>(),
+    })
+}
+
+fn shown_token(client: &client::Client, token: &str) -> Value {
+    let mut shown = shown_client(client);
+    shown["token"] = json!(token);
+    shown
+}

@@ -1,0 +1,92 @@
+//! Clients, operators, secrets: sent to the running server, or done in the data folder.
+
+use std::io::Read;
+use std::path::Path;
+
+use domain::payment::evidence::Mode;
+use serde_json::Value;
+
+use super::args::{Clients, Global, Operators, Secrets};
+use super::out::{Failure, Out};
+use super::serve::{of_start, settings};
+use crate::admin::{AdminCommand, execute, socket};
+use crate::compose;
+use crate::config::Settings;
+
+async fn send(global: &Global, settings: &Settings, command: AdminCommand) -> Result<Value, Failure> {
+    let data = &settings.store.data;
+    // A refused connection hands the command back only by never having taken it.
+    if socket::path(data).exists() && tokio::net::UnixStream::connect(socket::path(data)).await.is_ok() {
+        let answer = socket::call(data, &global.operator, command).await;
+        let answer = answer.ok_or_else(|| Failure::unavailable("the server went away; try again"))?;
+        return answer.map_err(|error| Failure::failed(error.0));
+    }
+    let context = socket::context(&global.operator, "cli");
+    let opened = compose::open(settings, &context).await.map_err(|error| of_start(&error))?;
+    execute(&opened.app, &context, command).await.map_err(|error| Failure::failed(error.0))
+}
+
+pub(super) async fn clients(global: &Global, out: &Out, command: Clients) -> Result<(), Failure> {
+    let settings = settings(global, out)?.settings;
+    let mode: Mode = settings.ledger.mode;
+    let list = matches!(command, Clients::List);
+    let command = match command {
+        Clients::Create { id, merchant, role, scenarios, token_days } => {
+            let scenarios = scenarios.into_iter().collect();
+            AdminCommand::ClientCreate { id, merchant, role, scenarios, mode, token_days }
+        }
+        Clients::Grant { id, role, scenarios } => {
+            AdminCommand::ClientGrant { id, role, scenarios: scenarios.into_iter().collect() }
+        }
+        Clients::Rotate { id, token_days } => AdminCommand::ClientRotate { id, token_days },
+        Clients::Revoke { id, key_id } => AdminCommand::ClientRevoke { id, key_id },
+        Clients::List => AdminCommand::ClientList,
+    };
+    let answer = send(global, &settings, command).await?;
+    if list {
+        out.list(&["id", "merchant", "role", "scenarios", "tokens", "revoked"], &answer);
+    } else {
+        out.one(&answer);
+        if answer.get("token").is_some() {
+            out.talk("The token is shown this once; only its digest is kept.");
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn operators(global: &Global, out: &Out, command: Operators) -> Result<(), Failure> {
+    let settings = settings(global, out)?.settings;
+    let command = match command {
+        Operators::Create { id } => AdminCommand::OperatorCreate { id },
+        Operators::Disable { id } => AdminCommand::OperatorDisable { id },
+    };
+    out.one(&send(global, &settings, command).await?);
+    Ok(())
+}
+
+pub(super) async fn secrets(global: &Global, out: &Out, command: Secrets) -> Result<(), Failure> {
+    let settings = settings(global, out)?.settings;
+    match command {
+        Secrets::Set { purpose, merchant, key_id, from_file, retire_others_in } => {
+            let value = read_secret(&from_file)?;
+            let retire_others_in_s = retire_others_in;
+            let command = AdminCommand::SecretSet { merchant, purpose, key_id, value, retire_others_in_s };
+            out.one(&send(global, &settings, command).await?);
+        }
+        Secrets::List { merchant } => {
+            let answer = send(global, &settings, AdminCommand::SecretList { merchant }).await?;
+            out.list(&["purpose", "key_id", "valid_from", "valid_until"], &answer);
+        }
+    }
+    Ok(())
+}
+
+fn read_secret(path: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
+    if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().take(64 * 1024).read_to_string(&mut text).map_err(failed)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}

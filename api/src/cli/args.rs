@@ -1,0 +1,228 @@
+//! The arguments, with examples in the help texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use domain::ids::{ClientId, KeyId, MerchantId, OperatorId, ScenarioId};
+
+/// Counterfoil: the one place that decides whether an order is paid.
+#[derive(Parser)]
+#[command(name = "counterfoil", version, about, long_about = None, arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  counterfoil init                                   make the data folder and the keys
+  counterfoil serve                                  run the ledger
+  counterfoil clients create shop-bot --merchant shop --role bot --scenario telegram
+  counterfoil events tail --stream payment_request-pr_... --ndjson
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 69 unavailable.";
+
+/// Flags of every command.
+#[derive(Args)]
+pub(super) struct Global {
+    /// The configuration file; without it ./counterfoil.toml, then /etc/counterfoil/counterfoil.toml.
+    #[arg(long, global = true, env = "COUNTERFOIL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// JSON instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No talk on standard error.
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// Who is at the terminal; stands in the events as the actor.
+    #[arg(long, global = true, env = "COUNTERFOIL_OPERATOR", default_value = "local", value_name = "ID")]
+    pub operator: OperatorId,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Make the data folder, the keys and the instance. What exists is kept.
+    Init(Nothing),
+    /// Run the ledger.
+    Serve(Nothing),
+    /// API clients and their tokens.
+    #[command(subcommand)]
+    Clients(Clients),
+    /// Persons who operate the ledger.
+    #[command(subcommand)]
+    Operators(Operators),
+    /// Shared secrets of providers and subscribers.
+    #[command(subcommand)]
+    Secrets(Secrets),
+    /// The configuration: check it, show it, apply it.
+    #[command(subcommand)]
+    Config(Config),
+    /// Replay events.
+    #[command(subcommand)]
+    Events(Events),
+    /// Views: how they stand, rebuild, verify.
+    #[command(subcommand)]
+    Projections(Projections),
+    /// Print the completion script of a shell.
+    #[command(after_help = "Example: counterfoil completions bash > /etc/bash_completion.d/counterfoil")]
+    Completions {
+        /// bash, zsh, fish, elvish or powershell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// No arguments.
+#[derive(Args)]
+pub(super) struct Nothing {}
+
+#[derive(Subcommand)]
+pub(super) enum Clients {
+    /// Make a client and show its first token, once.
+    #[command(after_help = "Example: counterfoil clients create shop-bot --merchant shop --role bot --scenario telegram")]
+    Create {
+        /// Its name.
+        id: ClientId,
+        /// Its merchant.
+        #[arg(long)]
+        merchant: MerchantId,
+        /// bot, backend, operator, auditor or admin.
+        #[arg(long, value_parser = role)]
+        role: domain::access::role::Role,
+        /// A way of selling that it may use; may be repeated.
+        #[arg(long = "scenario")]
+        scenarios: Vec<ScenarioId>,
+        /// Days until the token expires.
+        #[arg(long, default_value_t = 365)]
+        token_days: u32,
+    },
+    /// Change what a client may do.
+    Grant {
+        /// Its name.
+        id: ClientId,
+        /// bot, backend, operator, auditor or admin.
+        #[arg(long, value_parser = role)]
+        role: domain::access::role::Role,
+        /// A way of selling that it may use; may be repeated.
+        #[arg(long = "scenario")]
+        scenarios: Vec<ScenarioId>,
+    },
+    /// Show a further token, once; two may live side by side.
+    Rotate {
+        /// Its name.
+        id: ClientId,
+        /// Days until the token expires.
+        #[arg(long, default_value_t = 365)]
+        token_days: u32,
+    },
+    /// End one token, or the client with all of them.
+    Revoke {
+        /// Its name.
+        id: ClientId,
+        /// Key id of the token; all without.
+        #[arg(long)]
+        key_id: Option<String>,
+    },
+    /// List clients.
+    List,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Operators {
+    /// Let a person act.
+    Create {
+        /// Opaque; no name.
+        id: OperatorId,
+    },
+    /// End that, for good.
+    Disable {
+        /// Opaque.
+        id: OperatorId,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum Secrets {
+    /// Keep a secret out of a file; never on the command line.
+    #[command(
+        after_help = "Example: counterfoil secrets set provider-inbound:sim-main --merchant shop --key-id sim-1 --from-file secret.txt"
+    )]
+    Set {
+        /// provider-inbound:<account>, provider-api:<account> or subscriber:<id>.
+        purpose: String,
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+        /// Its name; stands in events and logs.
+        #[arg(long)]
+        key_id: KeyId,
+        /// The file that holds it; - for standard input.
+        #[arg(long, value_name = "FILE")]
+        from_file: PathBuf,
+        /// Older secrets of this purpose stay valid this many seconds; for ever without.
+        #[arg(long, value_name = "SECONDS")]
+        retire_others_in: Option<u32>,
+    },
+    /// Names and validity; never the values.
+    List {
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum Config {
+    /// List every mistake; exit code 2 when there is one.
+    Check,
+    /// Print what is in force, defaults and environment included. Secrets never stand in it.
+    Show,
+    /// Record the configuration of every merchant, where it changed.
+    Apply,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Events {
+    /// Print events in the order of the log, or of one stream, as one JSON record per line.
+    #[command(after_help = "Examples:
+  counterfoil events replay
+  counterfoil events replay --stream payment_request-pr_... --until-version 3
+  counterfoil events replay --until 2026-11-25T12:00:00Z --type PaymentVerified")]
+    Replay {
+        /// One stream.
+        #[arg(long)]
+        stream: Option<String>,
+        /// Up to this version of the stream.
+        #[arg(long, requires = "stream")]
+        until_version: Option<u64>,
+        /// As it was recorded by this time (RFC 3339).
+        #[arg(long)]
+        until: Option<String>,
+        /// After this position.
+        #[arg(long)]
+        after: Option<String>,
+        /// Only events of this type.
+        #[arg(long = "type", value_name = "TYPE")]
+        event_type: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum Projections {
+    /// Every generation of every view.
+    Status,
+    /// Build a view again beside the live one and switch. Sends nothing.
+    Rebuild {
+        /// The view; all without.
+        name: Option<String>,
+    },
+    /// Rebuild into a shadow and compare byte by byte.
+    Verify {
+        /// The view; all without.
+        name: Option<String>,
+    },
+}
+
+fn role(text: &str) -> Result<domain::access::role::Role, String> {
+    domain::access::role::Role::parse(text).ok_or_else(|| "one of bot, backend, operator, auditor, admin".to_owned())
+}

@@ -1,0 +1,326 @@
+//! Puts the parts together. The only file that names concrete adapters.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters::http_out::{AddressGuard, Cidr, HttpOutOptions, ReqwestOut};
+use adapters::keys::{FileEvidenceStore, Kek};
+use adapters::providers::generic::{GenericInbound, Profile};
+use adapters::providers::sim::{SimApi, SimInbound};
+use adapters::providers::stripe::StripeInbound;
+use adapters::sqlite::events::{SqliteEventStore, SqliteOptions};
+use adapters::sqlite::keyring::SqliteKeyring;
+use adapters::sqlite::ops::SqliteOps;
+use adapters::sqlite::views::SqliteViewStore;
+use adapters::system::{OsEntropy, SystemClock};
+use domain::config::ProviderAccount;
+use domain::ids::AccountSlug;
+use domain::ports::{BoxError, Clock, Entropy, EventStore, HttpOut, Keyring, ProviderApi, Secrets};
+use projections::ports::{OpsStore, ViewStore};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::app::App;
+use crate::app::configuration::{apply_configuration, claim_instance};
+use crate::app::context::Context;
+use crate::app::directory::ClientDirectory;
+use crate::app::recorder::Recorder;
+use crate::app::registry::{Provider, Registry};
+use crate::config::Settings;
+use crate::http::server::serve;
+use crate::http::state::HttpState;
+use crate::telemetry::figures;
+use crate::work::supervise::{Stop, Stopper, stopper, supervise};
+use crate::work::{Health, apply_notifications, expire, follow_clients, look_up};
+
+/// The ledger cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// There is no data folder, or no key.
+    #[error("{what}; run counterfoil init first")]
+    NotInitialised {
+        /// What is missing.
+        what: String,
+    },
+    /// A part cannot be opened.
+    #[error("{part}: {cause}")]
+    Part {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        #[source]
+        cause: BoxError,
+    },
+}
+
+fn part(part: &'static str) -> impl Fn(BoxError) -> StartError {
+    move |cause| StartError::Part { part, cause }
+}
+
+/// Opened stores and the use-cases over them, without loops and without a listener.
+pub struct Opened {
+    /// The use-cases.
+    pub app: Arc<App>,
+    /// The event store, to watch its health.
+    pub events: Arc<SqliteEventStore>,
+}
+
+/// Makes the data folder, the key-encryption key and the instance. What exists is kept.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn init(settings: &Settings, context: &Context) -> Result<Opened, StartError> {
+    let kek_file = &settings.store.kek_file;
+    if !kek_file.exists() {
+        Kek::create(kek_file, &OsEntropy).map_err(|e| part("key-encryption key")(e.into()))?;
+    }
+    adapters::sqlite::open::make_private_folder(&settings.store.data)
+        .map_err(|e| part("data folder")(e.into()))?;
+    open(settings, context).await
+}
+
+/// Opens everything in the data folder, for this process alone.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn open(settings: &Settings, context: &Context) -> Result<Opened, StartError> {
+    let data = &settings.store.data;
+    if !data.is_dir() {
+        return Err(StartError::NotInitialised { what: format!("{} does not exist", data.display()) });
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+    let kek = Kek::read(&settings.store.kek_file).map_err(|e| part("key-encryption key")(e.into()))?;
+    let options = SqliteOptions::new(Arc::clone(&clock), Arc::clone(&entropy));
+    let events =
+        Arc::new(SqliteEventStore::open(&data.join("events.db"), options).map_err(|e| part("event store")(e.into()))?);
+    let keyring = SqliteKeyring::open(&data.join("keyring.db"), kek, Arc::clone(&entropy));
+    let keyring = Arc::new(keyring.map_err(|e| part("keyring")(e.into()))?);
+    let views = SqliteViewStore::open(&data.join("views.db")).map_err(|e| part("views")(e.into()))?;
+    let ops = SqliteOps::open(&data.join("ops.db")).map_err(|e| part("operational store")(e.into()))?;
+    let evidence = FileEvidenceStore::open(
+        &data.join("evidence"),
+        Arc::clone(&keyring) as Arc<dyn Keyring>,
+        Arc::clone(&entropy),
+    )
+    .map_err(|e| part("evidence store")(e.into()))?;
+    let key = keyring.instance_key().map_err(|e| part("keyring")(e.into()))?;
+    let link_key = keyring.link_key().map_err(|e| part("keyring")(e.into()))?;
+    let recorder = Recorder::new(
+        Arc::clone(&events) as Arc<dyn EventStore>,
+        Arc::clone(&keyring) as Arc<dyn Keyring>,
+        Arc::clone(&clock),
+        entropy,
+        key,
+        &settings.ledger.origin,
+        &settings.server.node,
+    );
+    let instance = claim_instance(&recorder, context, link_key.fingerprint()).await;
+    instance.map_err(|e| part("instance")(e.into()))?.map_err(|e| part("instance")(e.into()))?;
+    for config in &settings.merchants {
+        let applied = apply_configuration(&recorder, context, config).await;
+        if applied.map_err(|e| part("configuration")(e.into()))? {
+            tracing::info!(merchant = %config.merchant, "configuration.applied");
+        }
+    }
+    let secrets = keyring as Arc<dyn Secrets>;
+    let providers = providers(settings, &secrets, &clock)?;
+    let app = Arc::new(App {
+        recorder,
+        evidence: Arc::new(evidence),
+        secrets,
+        views: Arc::new(views) as Arc<dyn ViewStore>,
+        ops: Arc::new(ops) as Arc<dyn OpsStore>,
+        registry: Registry::new(settings.merchants.clone(), providers),
+    });
+    Ok(Opened { app, events })
+}
+
+/// Opens the log for reading, beside a running server.
+///
+/// # Errors
+/// [`StartError`].
+pub fn open_log(settings: &Settings) -> Result<Arc<dyn EventStore>, StartError> {
+    let path = settings.store.data.join("events.db");
+    if !path.exists() {
+        return Err(StartError::NotInitialised { what: format!("{} does not exist", path.display()) });
+    }
+    let store = SqliteEventStore::open_read_only(&path).map_err(|e| part("event store")(e.into()))?;
+    Ok(Arc::new(store))
+}
+
+fn providers(
+    settings: &Settings,
+    secrets: &Arc<dyn Secrets>,
+    clock: &Arc<dyn Clock>,
+) -> Result<BTreeMap<AccountSlug, Provider>, StartError> {
+    let mut providers = BTreeMap::new();
+    for config in &settings.merchants {
+        for account in &config.accounts {
+            let provider = provider(settings, config, account, secrets, clock)?;
+            providers.insert(account.account.clone(), provider);
+        }
+    }
+    Ok(providers)
+}
+
+fn provider(
+    settings: &Settings,
+    config: &domain::config::MerchantConfig,
+    account: &ProviderAccount,
+    secrets: &Arc<dyn Secrets>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Provider, StartError> {
+    let connection = settings.connections.get(account.account.as_str());
+    let unusable = |what: &str| part("provider account")(format!("{}: {what}", account.account).into());
+    match account.provider.as_str() {
+        "sim" => {
+            let connection = connection.ok_or_else(|| unusable("has no connection"))?;
+            let url = connection.url.as_deref().ok_or_else(|| unusable("has no url"))?;
+            let http = http_out(&connection.allow_networks, connection.danger_allow_http)?;
+            let (merchant, slug) = (config.merchant.clone(), account.account.clone());
+            let api = SimApi::new(url, merchant, slug, http, Arc::clone(secrets), Arc::clone(clock));
+            Ok(Provider { inbound: Arc::new(SimInbound), api: Some(Arc::new(api) as Arc<dyn ProviderApi>) })
+        }
+        "stripe" => Ok(Provider { inbound: Arc::new(StripeInbound), api: None }),
+        "generic" => {
+            let profile = connection.and_then(|connection| connection.profile.clone());
+            let profile = profile.ok_or_else(|| unusable("has no profile"))?;
+            let profile: Profile = profile.try_into().map_err(|e: toml::de::Error| unusable(e.message()))?;
+            match profile.mistakes().first() {
+                None => Ok(Provider { inbound: Arc::new(GenericInbound::new(profile)), api: None }),
+                Some(mistake) => Err(unusable(mistake)),
+            }
+        }
+        _ => Err(unusable("has no adapter")),
+    }
+}
+
+fn http_out(networks: &[String], allow_http: bool) -> Result<Arc<dyn HttpOut>, StartError> {
+    let parsed: Result<Vec<Cidr>, _> = networks.iter().map(|network| Cidr::parse(network)).collect();
+    let guard = AddressGuard::allowing(parsed.map_err(|e| part("networks")(e.into()))?);
+    let options = HttpOutOptions { guard, allow_http, extra_roots_pem: vec![] };
+    Ok(Arc::new(ReqwestOut::new(options).map_err(|e| part("HTTP client")(e.into()))?))
+}
+
+/// A running ledger.
+pub struct Node {
+    /// The use-cases.
+    pub app: Arc<App>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How its parts do.
+    pub health: Arc<Health>,
+    events: Arc<SqliteEventStore>,
+    stopper: Stopper,
+    views_stop: watch::Sender<bool>,
+    server: actix_web::dev::ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+    loops: Vec<JoinHandle<()>>,
+}
+
+/// Starts loops and listener.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(settings: &Settings, listener: TcpListener) -> Result<Node, StartError> {
+    let context = Context::job("start");
+    let Opened { app, events } = open(settings, &context).await?;
+    let address = listener.local_addr().map_err(|e| part("listener")(e.into()))?;
+    let clock = Arc::clone(app.recorder.clock());
+    let store = Arc::clone(app.recorder.store());
+    let health = Arc::new(Health::default());
+    let directory = Arc::new(ClientDirectory::new(Arc::clone(&store), Arc::clone(&clock)));
+    directory.catch_up().await.map_err(|e| part("clients")(e.into()))?;
+    let (stopper, stop) = stopper();
+    let (views_stop, views_stopped) = watch::channel(false);
+    let mut loops = vec![];
+    for view in projections::views::all() {
+        let (store, views) = (Arc::clone(&store), Arc::clone(&app.views));
+        let (clock, health, stop) = (Arc::clone(&clock), Arc::clone(&health), views_stopped.clone());
+        loops.push(tokio::spawn(crate::work::views::run(view, store, views, clock, health, stop)));
+    }
+    let supervised = Supervised { app: &app, health: &health, clock: &clock, stop: &stop };
+    loops.push(supervised.run(apply_notifications::NAME, apply_notifications::run));
+    loops.push(supervised.run(look_up::NAME, look_up::run));
+    loops.push(supervised.run(expire::NAME, expire::run));
+    loops.push({
+        let (directory, store, clock) = (Arc::clone(&directory), Arc::clone(&store), Arc::clone(&clock));
+        let (health, stop) = (Arc::clone(&health), stop.clone());
+        let (outer_clock, outer_health, outer_stop) = (Arc::clone(&clock), Arc::clone(&health), stop.clone());
+        supervise(follow_clients::NAME, outer_clock, outer_health, outer_stop, move || {
+            let (directory, store) = (Arc::clone(&directory), Arc::clone(&store));
+            let (clock, health) = (Arc::clone(&clock), Arc::clone(&health));
+            follow_clients::run(directory, store, clock, health, stop.clone())
+        })
+    });
+    let state = Arc::new(HttpState::new(
+        Arc::clone(&app),
+        directory,
+        Arc::clone(&health),
+        figures(),
+        &settings.server.public_url,
+        &settings.limits,
+    ));
+    let (admin_app, admin_data, admin_stop) = (Arc::clone(&app), settings.store.data.clone(), stop.clone());
+    loops.push(tokio::spawn(async move {
+        if let Err(error) = crate::admin::socket::serve(admin_app, admin_data, admin_stop).await {
+            tracing::error!(error = %error, "admin.socket");
+        }
+    }));
+    loops.push(tokio::spawn(tidy(Arc::clone(&state), Arc::clone(&clock), stop.clone())));
+    let server = serve(listener, state, settings).map_err(|e| part("listener")(e.into()))?;
+    let handle = server.handle();
+    let serving = tokio::spawn(server);
+    Ok(Node { app, address, health, events, stopper, views_stop, server: handle, serving, loops })
+}
+
+struct Supervised<'a> {
+    app: &'a Arc<App>,
+    health: &'a Arc<Health>,
+    clock: &'a Arc<dyn Clock>,
+    stop: &'a Stop,
+}
+
+impl Supervised<'_> {
+    fn run<F>(
+        &self,
+        name: &'static str,
+        work: impl Fn(Arc<App>, Arc<Health>, Stop) -> F + Send + 'static,
+    ) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (app, health, stop) = (Arc::clone(self.app), Arc::clone(self.health), self.stop.clone());
+        supervise(name, Arc::clone(self.clock), Arc::clone(self.health), self.stop.clone(), move || {
+            work(Arc::clone(&app), Arc::clone(&health), stop.clone())
+        })
+    }
+}
+
+async fn tidy(state: Arc<HttpState>, clock: Arc<dyn Clock>, mut stop: Stop) {
+    while !stop.sleeps(&*clock, Duration::from_secs(60)).await {
+        state.tidy();
+    }
+}
+
+impl Node {
+    /// Returns when the event store has failed for good: nothing may be acknowledged any more, and
+    /// the process ends so that a restart reads the disk again.
+    pub async fn store_failed(&self) -> Arc<str> {
+        self.events.failed().await
+    }
+
+    /// Stops: no new requests, what is under way ends, loops end after what they are doing.
+    pub async fn stop(self) {
+        self.stopper.stop();
+        self.server.stop(true).await;
+        let _ = self.serving.await;
+        self.views_stop.send_replace(true);
+        for work in self.loops {
+            let _ = tokio::time::timeout(Duration::from_secs(10), work).await;
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The simulated provider: a small bank to try the ledger with.

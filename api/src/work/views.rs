@@ -1,0 +1,67 @@
+//! Runs one runner per view and tells how they do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ports::{Clock, EventStore};
+use projections::engine::{Handle, Runner, RunnerSettings, RunnerState};
+use projections::ports::ViewStore;
+use projections::rebuild::Rebuild;
+use projections::view::View;
+use tokio::sync::watch;
+
+use super::health::Health;
+
+/// Makes the view's first generation, or rebuilds one of another version, then follows the log.
+/// Returns when it is asked to stop, or when the view cannot go on.
+pub async fn run(
+    view: Arc<dyn View>,
+    store: Arc<dyn EventStore>,
+    views: Arc<dyn ViewStore>,
+    clock: Arc<dyn Clock>,
+    health: Arc<Health>,
+    stop: watch::Receiver<bool>,
+) {
+    let name = format!("view:{}", view.spec().name);
+    let rebuild =
+        Rebuild::new(Arc::clone(&view), Arc::clone(&store), Arc::clone(&views), Arc::clone(&clock));
+    let quiet = |_: &projections::rebuild::RebuildProgress| {};
+    if let Err(error) = rebuild.ensure_live(&quiet, &stop).await {
+        tracing::error!(view = %name, error = %error, "view.cannot_start");
+        health.fails(&name, clock.now(), error.to_string());
+        return;
+    }
+    let (runner, handle) = Runner::new(view, store, views, Arc::clone(&clock), RunnerSettings::default());
+    let watcher = tokio::spawn(watch_status(name.clone(), handle, Arc::clone(&clock), Arc::clone(&health)));
+    if let Err(error) = runner.run(stop).await {
+        tracing::error!(view = %name, error = %error, "view.stopped");
+        health.fails(&name, clock.now(), error.to_string());
+    }
+    watcher.abort();
+}
+
+async fn watch_status(name: String, mut handle: Handle, clock: Arc<dyn Clock>, health: Arc<Health>) {
+    loop {
+        let status = handle.status.borrow_and_update().clone();
+        let label = name.clone();
+        if let Some(behind) = status.behind {
+            metrics::gauge!("counterfoil_projection_lag_events", "view" => label.clone()).set(behind as f64);
+        }
+        metrics::gauge!("counterfoil_projection_lag_seconds", "view" => label.clone()).set(status.lag.as_secs_f64());
+        metrics::gauge!("counterfoil_projection_parked", "view" => label).set(status.parked as f64);
+        match status.state {
+            RunnerState::Failed | RunnerState::Waiting => {
+                health.fails(&name, clock.now(), status.last_error.unwrap_or_default());
+            }
+            _ if status.parked > 0 => {
+                health.works(&name, clock.now(), Some(format!("{} parked", status.parked)));
+            }
+            _ => health.works(&name, clock.now(), None),
+        }
+        if handle.status.changed().await.is_err() {
+            return;
+        }
+        // A busy log changes the status with every page; once in a while is enough.
+        clock.sleep(Duration::from_millis(200)).await;
+    }
+}
