@@ -35,6 +35,8 @@ pub mod ports;
 pub mod codec;
 pub mod payment;
 pub mod idempotency;
+pub mod subscriber;
+pub mod delivery;
 pub mod pan;
 pub mod instance;
 pub mod access;

@@ -1,0 +1,194 @@
+//! What follows from a try: success, the next try, or the failed list.
+
+use std::time::Duration;
+
+use super::event::{DeadReason, Event, FailureClass, Pair};
+use super::schedule::{REFUSED_TRIES, STEPS_S, next_try};
+use crate::digest::Digest32;
+use crate::ids::{DeliveryId, KeyId};
+use crate::ports::OutError;
+use crate::time::Timestamp;
+
+/// A delivery, folded. Before its first outcome there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Open, or how it ended.
+    pub state: State,
+    /// 1, and one more after each redrive.
+    pub generation: u32,
+    /// Tries of this generation.
+    pub attempts: u32,
+    /// When the next try is due, where that follows from the last one.
+    pub next_try_at: Option<Timestamp>,
+}
+
+/// Open, or how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is still being tried.
+    Open,
+    /// It arrived.
+    Delivered,
+    /// It was given up.
+    DeadLettered,
+    /// A person accepts the loss.
+    Abandoned,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { state: State::Open, generation: 1, attempts: 0, next_try_at: None }
+    }
+}
+
+/// What a try came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Status, or why there was none.
+    pub result: Result<u16, Failure>,
+    /// The receiver's wish.
+    pub retry_after: Option<Duration>,
+    /// How long it took.
+    pub latency: Duration,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// SHA-256 of the body.
+    pub body_sha256: Digest32,
+    /// Names of the keys that signed it.
+    pub key_ids: Vec<KeyId>,
+    /// The receiver's own document number.
+    pub receiver_ref: Option<String>,
+}
+
+/// Why there was no status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The request failed.
+    Http(OutError),
+    /// Nothing could sign it.
+    NoKey,
+}
+
+/// An order to a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Record a try.
+    Record(Answer),
+    /// Start its schedule again.
+    Redrive,
+    /// Accept that it never arrives.
+    Abandon,
+}
+
+/// A rule says no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It arrived.
+    #[error("the delivery has arrived")]
+    Delivered,
+    /// It is still being tried.
+    #[error("the delivery is still being tried")]
+    Open,
+    /// A person gave it up.
+    #[error("the delivery was abandoned")]
+    Abandoned,
+}
+
+/// Folds one event.
+pub fn evolve(delivery: Option<Delivery>, event: &Event) -> Option<Delivery> {
+    let known = delivery.unwrap_or_default();
+    Some(match event {
+        Event::Succeeded { attempt_no, .. } => {
+            Delivery { state: State::Delivered, attempts: *attempt_no, next_try_at: None, ..known }
+        }
+        Event::AttemptFailed { attempt_no, next_try_at, .. } => {
+            Delivery { attempts: *attempt_no, next_try_at: Some(*next_try_at), ..known }
+        }
+        Event::DeadLettered { attempts, .. } => {
+            Delivery { state: State::DeadLettered, attempts: *attempts, next_try_at: None, ..known }
+        }
+        Event::Redriven { generation, .. } => {
+            Delivery { state: State::Open, generation: *generation, attempts: 0, next_try_at: None }
+        }
+        Event::Abandoned { .. } => Delivery { state: State::Abandoned, next_try_at: None, ..known },
+    })
+}
+
+/// Events that follow from `command` at `now`; none when it is already so.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn decide(
+    id: &DeliveryId,
+    of: &Pair,
+    delivery: &Delivery,
+    command: &Command,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
+    let of = of.clone();
+    match (command, delivery.state) {
+        (Command::Record(answer), State::Open) => Ok(vec![tried(id, of, delivery, answer, now)]),
+        (Command::Record(_), State::Delivered | State::DeadLettered | State::Abandoned) => Ok(vec![]),
+        (Command::Redrive, State::DeadLettered) => {
+            Ok(vec![Event::Redriven { of, generation: delivery.generation + 1 }])
+        }
+        (Command::Redrive, State::Open) => Err(Refusal::Open),
+        (Command::Redrive | Command::Abandon, State::Delivered) => Err(Refusal::Delivered),
+        (Command::Redrive, State::Abandoned) => Err(Refusal::Abandoned),
+        (Command::Abandon, State::Abandoned) => Ok(vec![]),
+        (Command::Abandon, State::Open | State::DeadLettered) => Ok(vec![Event::Abandoned { of }]),
+    }
+}
+
+fn tried(id: &DeliveryId, of: Pair, delivery: &Delivery, answer: &Answer, now: Timestamp) -> Event {
+    let (attempt_no, generation) = (delivery.attempts + 1, delivery.generation);
+    let dead = |of, reason, http_status| Event::DeadLettered { of, reason, attempts: attempt_no, generation, http_status };
+    let (class, http_status) = match answer.result {
+        Ok(http_status @ 200..=299) => {
+            return Event::Succeeded {
+                of,
+                attempt_no,
+                generation,
+                http_status,
+                latency_ms: u32::try_from(answer.latency.as_millis()).unwrap_or(u32::MAX),
+                body_sha256: answer.body_sha256,
+                key_ids: answer.key_ids.clone(),
+                sent_at: answer.sent_at,
+                receiver_ref: answer.receiver_ref.clone(),
+            };
+        }
+        Ok(410) => return dead(of, DeadReason::Gone, Some(410)),
+        Err(Failure::Http(OutError::Blocked)) => return dead(of, DeadReason::Blocked, None),
+        Ok(status @ (408 | 425 | 429)) => (FailureClass::Throttled, Some(status)),
+        Ok(status @ 300..=399) => (FailureClass::Redirect, Some(status)),
+        Ok(status @ 400..=499) => (FailureClass::Refused, Some(status)),
+        Ok(status) => (FailureClass::ServerError, Some(status)),
+        Err(Failure::Http(OutError::Timeout)) => (FailureClass::Timeout, None),
+        Err(Failure::Http(OutError::Dns)) => (FailureClass::Dns, None),
+        Err(Failure::Http(OutError::Tls)) => (FailureClass::Tls, None),
+        Err(Failure::Http(OutError::Connect | OutError::Broken)) => (FailureClass::Connect, None),
+        Err(Failure::NoKey) => (FailureClass::NoKey, None),
+    };
+    let (tries_max, reason) = match class {
+        FailureClass::Refused => (REFUSED_TRIES, DeadReason::Rejected),
+        FailureClass::Timeout
+        | FailureClass::Connect
+        | FailureClass::Dns
+        | FailureClass::Tls
+        | FailureClass::ServerError
+        | FailureClass::Throttled
+        | FailureClass::Redirect
+        | FailureClass::NoKey => {
+            (u32::try_from(STEPS_S.len()).unwrap_or(u32::MAX), DeadReason::ScheduleExhausted)
+        }
+    };
+    if attempt_no >= tries_max {
+        return dead(of, reason, http_status);
+    }
+    let next_try_at = next_try(now, id, generation, attempt_no, answer.retry_after);
+    Event::AttemptFailed { of, attempt_no, generation, class, http_status, next_try_at }
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,80 @@
+use super::*;
+use crate::delivery::id::delivery_id;
+use crate::ids::{EventId, SubscriberId};
+
+fn pair() -> Pair {
+    Pair { subscriber: SubscriberId::parse("crm").unwrap(), event_id: EventId::from_parts(1, [1; 10]) }
+}
+
+fn answer(result: Result<u16, Failure>) -> Command {
+    Command::Record(Answer {
+        result,
+        retry_after: None,
+        latency: Duration::from_millis(12),
+        sent_at: Timestamp::from_seconds(100),
+        body_sha256: Digest32([1; 32]),
+        key_ids: vec![],
+        receiver_ref: None,
+    })
+}
+
+fn step(delivery: Delivery, command: &Command) -> (Delivery, Event) {
+    let pair = pair();
+    let id = delivery_id(&pair.subscriber, pair.event_id);
+    let events = decide(&id, &pair, &delivery, command, Timestamp::from_seconds(100)).unwrap();
+    let event = events.into_iter().next().unwrap();
+    (evolve(Some(delivery), &event).unwrap(), event)
+}
+
+fn tries_until_dead(result: Result<u16, Failure>) -> (u32, DeadReason) {
+    let mut delivery = Delivery::default();
+    for tries in 1..100 {
+        let (next, event) = step(delivery, &answer(result));
+        if let Event::DeadLettered { reason, .. } = event {
+            assert_eq!(next.state, State::DeadLettered);
+            return (tries, reason);
+        }
+        delivery = next;
+    }
+    panic!("never given up");
+}
+
+#[test]
+fn every_answer_has_its_end() {
+    use FailureClass as F;
+    assert!(matches!(step(Delivery::default(), &answer(Ok(204))).1, Event::Succeeded { attempt_no: 1, .. }));
+    assert_eq!(tries_until_dead(Ok(410)), (1, DeadReason::Gone));
+    assert_eq!(tries_until_dead(Err(Failure::Http(OutError::Blocked))), (1, DeadReason::Blocked));
+    for refused in [400, 401, 404, 422] {
+        assert_eq!(tries_until_dead(Ok(refused)), (4, DeadReason::Rejected));
+    }
+    for (result, class) in [
+        (Ok(500), F::ServerError),
+        (Ok(302), F::Redirect),
+        (Ok(429), F::Throttled),
+        (Err(Failure::Http(OutError::Timeout)), F::Timeout),
+        (Err(Failure::Http(OutError::Dns)), F::Dns),
+        (Err(Failure::Http(OutError::Connect)), F::Connect),
+        (Err(Failure::NoKey), F::NoKey),
+    ] {
+        let event = step(Delivery::default(), &answer(result)).1;
+        assert!(matches!(event, Event::AttemptFailed { class: found, .. } if found == class), "{class:?}");
+        assert_eq!(tries_until_dead(result), (13, DeadReason::ScheduleExhausted));
+    }
+}
+
+#[test]
+fn a_redrive_starts_the_whole_schedule_again_and_abandoning_ends_it() {
+    let (dead, _) = step(Delivery::default(), &answer(Ok(410)));
+    let (again, _) = step(dead.clone(), &Command::Redrive);
+    assert_eq!((again.state, again.generation, again.attempts), (State::Open, 2, 0));
+    let (gone, _) = step(dead, &Command::Abandon);
+    let (id, pair) = (delivery_id(&pair().subscriber, pair().event_id), pair());
+    let refused = |delivery: &Delivery, command| decide(&id, &pair, delivery, &command, Timestamp::from_seconds(0));
+    assert_eq!(refused(&gone, Command::Redrive), Err(Refusal::Abandoned));
+    assert_eq!(refused(&gone, Command::Abandon), Ok(vec![]));
+    assert_eq!(refused(&Delivery::default(), Command::Redrive), Err(Refusal::Open));
+    let (arrived, _) = step(Delivery::default(), &answer(Ok(200)));
+    assert_eq!(refused(&arrived, Command::Abandon), Err(Refusal::Delivered));
+    assert_eq!(refused(&arrived, answer(Ok(500))), Ok(vec![]));
+}

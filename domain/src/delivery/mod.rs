@@ -1,0 +1,10 @@
+//! One event for one subscriber: its id, its tries, its end. Stream `delivery-<id>`.
+
+pub mod event;
+pub mod id;
+pub mod schedule;
+pub mod signature;
+mod decide;
+
+pub use decide::{Answer, Command, Delivery, Refusal, State, decide, evolve};
+pub use event::Event;
