@@ -35,6 +35,7 @@ pub mod ports;
 pub mod codec;
 pub mod payment;
 pub mod idempotency;
+pub mod outbound;
 pub mod subscriber;
 pub mod delivery;
 pub mod pan;

@@ -1,0 +1,262 @@
+//! What others hear: one normalised CloudEvents 1.0 body (structured JSON mode) per ledger event,
+//! the same bytes for every subscriber and every try.
+//!
+//! The body is a pure function of the request's stream up to that event, so a rebuild renders the
+//! same bytes again. Structured mode, because in binary mode the attributes would travel as headers
+//! that the Standard Webhooks signature does not cover.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::codec::{CodecError, decode};
+use crate::digest::Digest32;
+use crate::money::Sum;
+use crate::payment::event::{CancelledBy, DisputeOutcome, RefundKind};
+use crate::payment::evidence::Mode;
+use crate::payment::{CaptureKey, Event, Label, Request, evolve};
+use crate::record::Envelope;
+use crate::subscriber;
+use crate::time::Timestamp;
+
+/// A rendered event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// Short name (`payment_verified`), for opt-in lists and tables.
+    pub name: &'static str,
+    /// What it is about; the order of deliveries is kept per subject.
+    pub subject: String,
+    /// Only for subscribers that asked for it by name.
+    pub opt_in: bool,
+    /// The canonical JSON body.
+    pub body: Vec<u8>,
+}
+
+/// Names that a subscriber may opt in to.
+pub const OPT_IN: [&str; 2] = ["exception_opened", "payment_partially_paid"];
+
+/// A request's stream so far, as far as bodies need it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Story {
+    request: Option<Request>,
+    created_at: Option<Timestamp>,
+    /// What subscribers were told went back, in minor units.
+    reversed: i64,
+}
+
+impl Story {
+    /// Takes in one event of `payment_request-*` and gives what others hear of it.
+    ///
+    /// # Errors
+    /// [`CodecError`].
+    pub fn tell(&mut self, envelope: &Envelope, leaf_hash: Digest32) -> Result<Option<Outbound>, CodecError> {
+        let event: Event = decode(envelope)?;
+        let before = self.request.as_ref().map(Request::label);
+        if self.request.is_none() {
+            self.created_at = Some(envelope.recorded_at);
+        }
+        self.request = evolve(self.request.take(), &event);
+        let Some(request) = &self.request else { return Ok(None) };
+        let verified = request.verified().is_some();
+        let told = match &event {
+            Event::PaymentVerified { .. } => {
+                self.reversed = 0;
+                Some(("payment_verified", "payment.verified", false, self.verified(request, envelope, &event)))
+            }
+            Event::RefundSettled { applied, kind, capture, requested, .. } if verified && applied.0 > 0 => {
+                self.reversed += applied.0;
+                let kind = match kind {
+                    RefundKind::Refund => "refund",
+                    RefundKind::Void => "void",
+                };
+                let data = reversal(request, kind, applied.0, self.reversed, *requested, capture);
+                Some(("payment_reversed", "payment.reversed", false, data))
+            }
+            Event::RefundReversed { applied, capture, .. } if verified && applied.0 > 0 => {
+                self.reversed -= applied.0;
+                let data = reversal(request, "refund", -applied.0, self.reversed, false, capture);
+                Some(("payment_reversed", "payment.reversed", false, data))
+            }
+            Event::DisputeClosed { outcome: DisputeOutcome::Lost, applied, capture, .. } if verified && applied.0 > 0 => {
+                self.reversed += applied.0;
+                let data = reversal(request, "chargeback", applied.0, self.reversed, false, capture);
+                Some(("payment_reversed", "payment.reversed", false, data))
+            }
+            Event::DisputeOpened { dispute, amount, reason, due_by, .. } if verified => {
+                let data = json!({ "dispute": { "id": dispute, "amount": amount, "reason": reason, "due_by": due_by } });
+                Some(("payment_disputed", "payment.disputed", false, data))
+            }
+            Event::DisputeClosed { outcome: DisputeOutcome::Won, dispute, .. } if verified => {
+                let data = json!({ "dispute": { "id": dispute, "outcome": "won" } });
+                Some(("payment_dispute_closed", "payment.dispute_closed", false, data))
+            }
+            Event::Expired { confirmed } => {
+                Some(("payment_request_expired", "payment_request.expired", false, json!({ "confirmed": confirmed })))
+            }
+            Event::Cancelled { by, superseded_by } => {
+                let by = match by {
+                    CancelledBy::Client => "client",
+                    CancelledBy::Superseded => "superseded",
+                };
+                let data = json!({ "by": by, "superseded_by": superseded_by });
+                Some(("payment_request_cancelled", "payment_request.cancelled", false, data))
+            }
+            Event::PaymentCaptured { .. }
+                if request.label() == Label::PartiallyPaid
+                    && request.missing_minor() > request.terms().rules.tolerance_minor.0
+                    && before != Some(Label::PartiallyPaid) =>
+            {
+                let data = json!({ "applied": request.applied() });
+                Some(("payment_partially_paid", "payment.partially_paid", true, data))
+            }
+            Event::ExceptionOpened { case, kind, severity, due, .. } => {
+                let data = json!({ "case": case, "kind": kind, "severity": severity, "due": due });
+                Some(("exception_opened", "exception.opened", true, data))
+            }
+            Event::Created(_)
+            | Event::AttemptStarted { .. }
+            | Event::AttemptRegistered { .. }
+            | Event::AttemptUncertain { .. }
+            | Event::AttemptPrechecked { .. }
+            | Event::AttemptProgressed { .. }
+            | Event::AttemptFailed { .. }
+            | Event::PaymentCaptured { .. }
+            | Event::CaptureUnapplied { .. }
+            | Event::ExpiryDeferred { .. }
+            | Event::RefundSettled { .. }
+            | Event::RefundReversed { .. }
+            | Event::DisputeOpened { .. }
+            | Event::DisputeClosed { .. }
+            | Event::PayerNoticeRecorded { .. }
+            | Event::ExceptionResolved { .. } => None,
+        };
+        let Some((name, ce_type, opt_in, data)) = told else { return Ok(None) };
+        let subject = request.terms().id.to_string();
+        let data = with_common(request, data, &envelope.origin, leaf_hash);
+        let body = cloud_event(envelope, ce_type, &subject, data)?;
+        Ok(Some(Outbound { name, subject, opt_in, body }))
+    }
+
+    fn verified(&self, request: &Request, envelope: &Envelope, event: &Event) -> Value {
+        let terms = request.terms();
+        let Event::PaymentVerified { method, capture, amount, paid_at, late, .. } = event else {
+            return Value::Null;
+        };
+        let evidence: Vec<String> = envelope.evidence.iter().map(|piece| piece.commitment.0.to_string()).collect();
+        json!({
+            "status": "paid",
+            "scenario": terms.scenario,
+            "amount": amount,
+            "amount_requested": terms.amount,
+            "provider": provider(request, capture.as_ref()),
+            "verification": { "method": method, "verified_at": envelope.recorded_at, "evidence_ids": evidence },
+            "timeline": {
+                "requested_at": self.created_at,
+                "expires_at": terms.expires_at,
+                "paid_at": paid_at,
+                "verified_at": envelope.recorded_at,
+                "late": late,
+            },
+            "override": Value::Null,
+        })
+    }
+}
+
+fn provider(request: &Request, capture: Option<&CaptureKey>) -> Value {
+    let Some(key) = capture else { return Value::Null };
+    let attempt = request.captures().get(key).and_then(|capture| request.attempts().get(&capture.attempt_no));
+    json!({
+        "code": key.provider,
+        "transaction_id": key.transaction,
+        "order_ref": attempt.and_then(|attempt| attempt.provider_order_ref.clone()),
+        "method": "other",
+    })
+}
+
+fn reversal(
+    request: &Request,
+    kind: &str,
+    delta: i64,
+    cumulative: i64,
+    requested: bool,
+    capture: &CaptureKey,
+) -> Value {
+    let currency = request.terms().amount.currency();
+    json!({
+        "provider": provider(request, Some(capture)),
+        "reversal": {
+            "kind": kind,
+            "delta": Sum::new(delta, currency),
+            "cumulative": Sum::new(cumulative, currency),
+            "requested": requested,
+        },
+    })
+}
+
+/// Ids, mode and proof stand in every body.
+fn with_common(request: &Request, data: Value, origin: &str, leaf_hash: Digest32) -> Value {
+    let terms = request.terms();
+    let mut members = match data {
+        Value::Object(members) => members,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    };
+    members.insert("payment_request_id".into(), json!(terms.id));
+    members.insert("order_id".into(), json!(terms.order_id));
+    members.insert("merchant_id".into(), json!(terms.merchant));
+    if let Some(customer) = &terms.customer_ref {
+        members.insert("customer_ref".into(), json!(customer));
+    }
+    members.insert("is_test".into(), json!(terms.mode == Mode::Test));
+    members.insert("log".into(), json!({ "origin": origin, "leaf_hash": leaf_hash }));
+    Value::Object(members)
+}
+
+/// A test event, for one subscriber.
+///
+/// # Errors
+/// [`CodecError`].
+pub fn test_event(envelope: &Envelope, leaf_hash: Digest32) -> Result<Option<Outbound>, CodecError> {
+    match decode(envelope)? {
+        subscriber::Event::TestRequested {} => {
+            let subject = envelope.stream.key().to_owned();
+            let data = json!({ "is_test": true, "log": { "origin": envelope.origin, "leaf_hash": leaf_hash } });
+            let body = cloud_event(envelope, "delivery.test", &subject, data)?;
+            Ok(Some(Outbound { name: "delivery_test", subject, opt_in: false, body }))
+        }
+        subscriber::Event::Registered { .. }
+        | subscriber::Event::EndpointChanged { .. }
+        | subscriber::Event::SubscriptionChanged { .. }
+        | subscriber::Event::SigningKeyAdded { .. }
+        | subscriber::Event::Paused { .. }
+        | subscriber::Event::Resumed {}
+        | subscriber::Event::Removed {} => Ok(None),
+    }
+}
+
+fn cloud_event(envelope: &Envelope, ce_type: &str, subject: &str, data: Value) -> Result<Vec<u8>, CodecError> {
+    let mut event = json!({
+        "specversion": "1.0",
+        "id": envelope.event_id,
+        "source": format!("//{}", envelope.origin),
+        "type": format!("counterfoil.{ce_type}.v1"),
+        "subject": subject,
+        "time": envelope.occurred_at,
+        "recordedtime": envelope.recorded_at,
+        "sequence": format!("{:010}", envelope.stream_version.0),
+        "partitionkey": subject,
+        "dataclassification": "confidential",
+        "datacontenttype": "application/json",
+        "data": data,
+    });
+    if let Some(correlation) = &envelope.cause.correlation_id {
+        event["correlationid"] = json!(correlation);
+    }
+    if let Some(cause) = &envelope.cause.causation_id {
+        event["causationid"] = json!(cause);
+    }
+    crate::canonical_json(&event)
+        .map_err(|cause| CodecError::Unreadable { event_type: envelope.event_type.clone(), cause })
+}
+
+#[cfg(test)]
+#[path = "outbound_tests.rs"]
+mod tests;
