@@ -8,3 +8,4 @@ pub mod telemetry;
 pub mod compose;
 pub mod admin;
 pub mod cli;
+pub mod sim_provider;

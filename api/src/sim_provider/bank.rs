@@ -126,7 +126,7 @@ impl Order {
 
 /// What somebody asks to register.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewOrder {
+pub(super) struct NewOrder {
     /// The merchant's reference; one order per reference.
     pub our_reference: ProviderRef,
     /// What is due.
@@ -158,7 +158,7 @@ pub enum BankRefusal {
 
 /// All orders.
 #[derive(Debug, Default)]
-pub struct Bank {
+pub(super) struct Bank {
     orders: BTreeMap<ProviderRef, Order>,
     by_reference: BTreeMap<ProviderRef, ProviderRef>,
 }
@@ -169,10 +169,19 @@ impl Bank {
     ///
     /// # Errors
     /// [`BankRefusal::ReferenceUsed`], [`BankRefusal::Full`].
-    pub fn register(&mut self, new: NewOrder, id: ProviderRef, now: Timestamp) -> Result<(Order, bool), BankRefusal> {
+    pub(super) fn register(
+        &mut self,
+        new: NewOrder,
+        id: ProviderRef,
+        now: Timestamp,
+    ) -> Result<(Order, bool), BankRefusal> {
         if let Some(known) = self.find(new.our_reference.as_str()) {
             let same = known.amount == new.amount && known.description == new.description;
-            return if same { Ok((known.clone(), false)) } else { Err(BankRefusal::ReferenceUsed) };
+            return if same {
+                Ok((known.clone(), false))
+            } else {
+                Err(BankRefusal::ReferenceUsed)
+            };
         }
         if self.orders.len() >= ORDERS_MAX {
             return Err(BankRefusal::Full);
@@ -196,18 +205,23 @@ impl Bank {
     }
 
     /// An order by the bank's id or by the merchant's reference.
-    pub fn find(&self, name: &str) -> Option<&Order> {
+    pub(super) fn find(&self, name: &str) -> Option<&Order> {
         let name = ProviderRef::parse(name).ok()?;
-        self.orders.get(&name).or_else(|| self.orders.get(self.by_reference.get(&name)?))
+        self.orders
+            .get(&name)
+            .or_else(|| self.orders.get(self.by_reference.get(&name)?))
     }
 
     fn find_mut(&mut self, name: &str) -> Result<&mut Order, BankRefusal> {
-        let id = self.find(name).map(|order| order.id.clone()).ok_or(BankRefusal::Unknown)?;
+        let id = self
+            .find(name)
+            .map(|order| order.id.clone())
+            .ok_or(BankRefusal::Unknown)?;
         self.orders.get_mut(&id).ok_or(BankRefusal::Unknown)
     }
 
     /// Every order, oldest id first.
-    pub fn orders(&self) -> impl Iterator<Item = &Order> {
+    pub(super) fn orders(&self) -> impl Iterator<Item = &Order> {
         self.orders.values()
     }
 
@@ -215,7 +229,13 @@ impl Bank {
     ///
     /// # Errors
     /// [`BankRefusal::Unknown`], [`BankRefusal::Closed`].
-    pub fn pay(&mut self, name: &str, transaction: ProviderRef, payee: &str, now: Timestamp) -> Result<Order, BankRefusal> {
+    pub(super) fn pay(
+        &mut self,
+        name: &str,
+        transaction: ProviderRef,
+        payee: &str,
+        now: Timestamp,
+    ) -> Result<Order, BankRefusal> {
         if !self.find_mut(name)?.payable(now) {
             return Err(BankRefusal::Closed);
         }
@@ -226,7 +246,7 @@ impl Bank {
     ///
     /// # Errors
     /// [`BankRefusal::Unknown`].
-    pub fn pay_as_told(
+    pub(super) fn pay_as_told(
         &mut self,
         name: &str,
         transaction: ProviderRef,
@@ -249,7 +269,7 @@ impl Bank {
     ///
     /// # Errors
     /// [`BankRefusal::Unknown`], [`BankRefusal::Closed`].
-    pub fn decline(&mut self, name: &str, now: Timestamp) -> Result<Order, BankRefusal> {
+    pub(super) fn decline(&mut self, name: &str, now: Timestamp) -> Result<Order, BankRefusal> {
         let order = self.find_mut(name)?;
         if !order.payable(now) {
             return Err(BankRefusal::Closed);
@@ -262,7 +282,7 @@ impl Bank {
     ///
     /// # Errors
     /// [`BankRefusal::Unknown`], [`BankRefusal::Closed`] when money was taken.
-    pub fn cancel(&mut self, name: &str, now: Timestamp) -> Result<Order, BankRefusal> {
+    pub(super) fn cancel(&mut self, name: &str, now: Timestamp) -> Result<Order, BankRefusal> {
         let order = self.find_mut(name)?;
         if !order.captures.is_empty() {
             return Err(BankRefusal::Closed);
@@ -277,7 +297,7 @@ impl Bank {
     ///
     /// # Errors
     /// [`BankRefusal::Unknown`].
-    pub fn set_script(&mut self, name: &str, script: Script) -> Result<Order, BankRefusal> {
+    pub(super) fn set_script(&mut self, name: &str, script: Script) -> Result<Order, BankRefusal> {
         let order = self.find_mut(name)?;
         order.script = script;
         order.script_no = order.script_no.wrapping_add(1);
@@ -315,14 +335,17 @@ mod tests {
 
     fn bank() -> Bank {
         let mut bank = Bank::default();
-        bank.register(new("pr_x-1", 150_000), reference("so_1"), at(0)).unwrap();
+        bank.register(new("pr_x-1", 150_000), reference("so_1"), at(0))
+            .unwrap();
         bank
     }
 
     #[test]
     fn one_reference_is_one_order() {
         let mut bank = bank();
-        let (again, made) = bank.register(new("pr_x-1", 150_000), reference("so_2"), at(1)).unwrap();
+        let (again, made) = bank
+            .register(new("pr_x-1", 150_000), reference("so_2"), at(1))
+            .unwrap();
         assert_eq!((again.id.as_str(), made), ("so_1", false));
         let other = bank.register(new("pr_x-1", 1), reference("so_2"), at(1));
         assert_eq!(other.unwrap_err(), BankRefusal::ReferenceUsed);
@@ -335,36 +358,82 @@ mod tests {
     fn the_page_takes_money_once_and_only_while_the_session_is_open() {
         let mut bank = bank();
         bank.decline("so_1", at(1)).unwrap();
-        assert_eq!(bank.find("so_1").unwrap().standing(at(1)), Standing::Declined);
+        assert_eq!(
+            bank.find("so_1").unwrap().standing(at(1)),
+            Standing::Declined
+        );
         bank.pay("so_1", reference("st_1"), "shop", at(2)).unwrap();
-        assert_eq!(bank.pay("so_1", reference("st_2"), "shop", at(3)).unwrap_err(), BankRefusal::Closed);
-        assert_eq!(bank.decline("so_1", at(3)).unwrap_err(), BankRefusal::Closed);
+        assert_eq!(
+            bank.pay("so_1", reference("st_2"), "shop", at(3))
+                .unwrap_err(),
+            BankRefusal::Closed
+        );
+        assert_eq!(
+            bank.decline("so_1", at(3)).unwrap_err(),
+            BankRefusal::Closed
+        );
         assert_eq!(bank.cancel("so_1", at(3)).unwrap_err(), BankRefusal::Closed);
         let order = bank.find("so_1").unwrap();
         assert_eq!((order.captures.len(), order.since(at(9))), (1, at(2)));
-        assert_eq!(bank.pay("so_9", reference("st_2"), "shop", at(3)).unwrap_err(), BankRefusal::Unknown);
+        assert_eq!(
+            bank.pay("so_9", reference("st_2"), "shop", at(3))
+                .unwrap_err(),
+            BankRefusal::Unknown
+        );
     }
 
     #[test]
     fn a_session_ends_by_time_or_by_the_merchant() {
         let mut bank = bank();
         let order = bank.find("so_1").unwrap();
-        assert_eq!((order.standing(at(59)), order.standing(at(60))), (Standing::Open, Standing::Expired));
-        assert_eq!(bank.pay("so_1", reference("st_1"), "shop", at(60)).unwrap_err(), BankRefusal::Closed);
-        bank.register(new("pr_x-2", 1), reference("so_2"), at(0)).unwrap();
+        assert_eq!(
+            (order.standing(at(59)), order.standing(at(60))),
+            (Standing::Open, Standing::Expired)
+        );
+        assert_eq!(
+            bank.pay("so_1", reference("st_1"), "shop", at(60))
+                .unwrap_err(),
+            BankRefusal::Closed
+        );
+        bank.register(new("pr_x-2", 1), reference("so_2"), at(0))
+            .unwrap();
         assert_eq!(bank.cancel("so_2", at(5)).unwrap().since(at(9)), at(5));
         assert_eq!(bank.cancel("so_2", at(6)).unwrap().since(at(9)), at(5));
-        assert_eq!(bank.pay("so_2", reference("st_1"), "shop", at(7)).unwrap_err(), BankRefusal::Closed);
+        assert_eq!(
+            bank.pay("so_2", reference("st_1"), "shop", at(7))
+                .unwrap_err(),
+            BankRefusal::Closed
+        );
     }
 
     #[test]
     fn a_script_may_take_money_late_twice_and_otherwise() {
         let mut bank = bank();
-        let changes = Changes { amount: Some("100.00".into()), account: Some("other".into()), ..Changes::default() };
-        bank.pay_as_told("so_1", reference("st_1"), &changes, "shop", at(100)).unwrap();
-        bank.pay_as_told("so_1", reference("st_2"), &Changes::default(), "shop", at(101)).unwrap();
+        let changes = Changes {
+            amount: Some("100.00".into()),
+            account: Some("other".into()),
+            ..Changes::default()
+        };
+        bank.pay_as_told("so_1", reference("st_1"), &changes, "shop", at(100))
+            .unwrap();
+        bank.pay_as_told(
+            "so_1",
+            reference("st_2"),
+            &Changes::default(),
+            "shop",
+            at(101),
+        )
+        .unwrap();
         let taken = bank.find("so_1").unwrap().captures.iter();
-        let taken: Vec<_> = taken.map(|capture| (capture.amount, capture.payee.as_str(), capture.at)).collect();
-        assert_eq!(taken, [(amd(10_000), "other", at(100)), (amd(150_000), "shop", at(101))]);
+        let taken: Vec<_> = taken
+            .map(|capture| (capture.amount, capture.payee.as_str(), capture.at))
+            .collect();
+        assert_eq!(
+            taken,
+            [
+                (amd(10_000), "other", at(100)),
+                (amd(150_000), "shop", at(101))
+            ]
+        );
     }
 }

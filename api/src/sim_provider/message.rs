@@ -67,7 +67,10 @@ impl Identity {
     /// Money was taken.
     pub fn captured(&self, order: &Order, capture: &Capture) -> Statement {
         let statement = self.plain(order, "captured", capture.at);
-        Statement { payee: capture.payee.clone(), ..statement.about(capture.transaction.clone(), capture.amount) }
+        Statement {
+            payee: capture.payee.clone(),
+            ..statement.about(capture.transaction.clone(), capture.amount)
+        }
     }
 
     /// The truth at `now`: every capture; without one, where the order stands.
@@ -75,7 +78,11 @@ impl Identity {
         if order.captures.is_empty() {
             return vec![self.plain(order, order.standing(now).as_str(), order.since(now))];
         }
-        order.captures.iter().map(|capture| self.captured(order, capture)).collect()
+        order
+            .captures
+            .iter()
+            .map(|capture| self.captured(order, capture))
+            .collect()
     }
 }
 
@@ -98,11 +105,14 @@ impl Statement {
             self.status.clone_from(status);
         }
         let of_money = matches!(self.status.as_str(), "captured" | "authorised" | "voided");
-        let told = changes.amount.is_some() || changes.currency.is_some() || changes.transaction.is_some();
+        let told =
+            changes.amount.is_some() || changes.currency.is_some() || changes.transaction.is_some();
         if of_money || told {
             let minor = self.amount.as_deref().and_then(|text| text.parse().ok());
             let currency = self.currency.and_then(domain::money::Currency::from_code);
-            let stated = minor.zip(currency).and_then(|(minor, currency)| Money::new(minor, currency).ok());
+            let stated = minor
+                .zip(currency)
+                .and_then(|(minor, currency)| Money::new(minor, currency).ok());
             let base = stated.unwrap_or(due);
             // The script was checked against the order when both met.
             let amount = changes.money(base).unwrap_or(base);
@@ -151,14 +161,28 @@ mod tests {
             session: Duration::from_secs(60),
             script: Script::default(),
         };
-        bank.register(new, reference("so_1"), Timestamp::from_seconds(0)).unwrap();
-        (bank, Identity { payee: "shop".into(), mode: Mode::Test })
+        bank.register(new, reference("so_1"), Timestamp::from_seconds(0))
+            .unwrap();
+        (
+            bank,
+            Identity {
+                payee: "shop".into(),
+                mode: Mode::Test,
+            },
+        )
     }
 
     #[test]
     fn a_capture_states_amount_currency_account_and_both_references() {
         let (mut bank, identity) = order();
-        let paid = bank.pay("so_1", reference("st_1"), "shop", Timestamp::from_seconds(5)).unwrap();
+        let paid = bank
+            .pay(
+                "so_1",
+                reference("st_1"),
+                "shop",
+                Timestamp::from_seconds(5),
+            )
+            .unwrap();
         let truth = identity.truth(&paid, Timestamp::from_seconds(999));
         let expected = concat!(
             r#"[{"status":"captured","order":"so_1","our_reference":"pr_x-1","transaction":"st_1","amount":"150000","#,
@@ -181,15 +205,44 @@ mod tests {
     #[test]
     fn a_lie_changes_what_it_names_and_nothing_else() {
         let (mut bank, identity) = order();
-        let paid = bank.pay("so_1", reference("st_1"), "shop", Timestamp::from_seconds(5)).unwrap();
+        let paid = bank
+            .pay(
+                "so_1",
+                reference("st_1"),
+                "shop",
+                Timestamp::from_seconds(5),
+            )
+            .unwrap();
         let honest = identity.captured(&paid, &paid.captures[0]);
         let lie = |text: &str| {
             let script: Script = format!("lookup {text}").parse().unwrap();
-            honest.clone().changed(&script.look_up_changes, paid.amount, &reference("st_invented"))
+            honest.clone().changed(
+                &script.look_up_changes,
+                paid.amount,
+                &reference("st_invented"),
+            )
         };
-        assert_eq!(lie("amount=100.00"), Statement { amount: Some("10000".into()), ..honest.clone() });
-        assert_eq!(lie("currency=USD"), Statement { currency: Some("USD"), ..honest.clone() });
-        assert_eq!(lie("account=other"), Statement { payee: "other".into(), ..honest.clone() });
+        assert_eq!(
+            lie("amount=100.00"),
+            Statement {
+                amount: Some("10000".into()),
+                ..honest.clone()
+            }
+        );
+        assert_eq!(
+            lie("currency=USD"),
+            Statement {
+                currency: Some("USD"),
+                ..honest.clone()
+            }
+        );
+        assert_eq!(
+            lie("account=other"),
+            Statement {
+                payee: "other".into(),
+                ..honest.clone()
+            }
+        );
         assert_eq!(lie("reference=pr_y-1").our_reference.as_str(), "pr_y-1");
         assert_eq!(lie("order=so_2").order.as_str(), "so_2");
         assert_eq!(lie("mode=live").mode, Mode::Live);
@@ -201,7 +254,11 @@ mod tests {
         let order = bank.find("so_1").unwrap();
         let script: Script = "lookup status=captured".parse().unwrap();
         let truth = identity.plain(order, "registered", order.made_at);
-        let lie = truth.changed(&script.look_up_changes, order.amount, &reference("st_invented"));
+        let lie = truth.changed(
+            &script.look_up_changes,
+            order.amount,
+            &reference("st_invented"),
+        );
         assert_eq!(lie.transaction, Some(reference("st_invented")));
         assert_eq!(lie.amount.as_deref(), Some("150000"));
     }

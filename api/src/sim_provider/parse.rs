@@ -9,11 +9,20 @@ use domain::payment::evidence::Mode;
 use super::script::{Act, Answering, Changes, Choice, Message, Plan, Script, When};
 
 /// The words a step begins with.
-const STEPS: &[&str] =
-    &["pay", "decline", "leave", "notify", "lose", "reorder", "late", "slow", "register", "lookup"];
+const STEPS: &[&str] = &[
+    "pay", "decline", "leave", "notify", "lose", "reorder", "late", "slow", "register", "lookup",
+];
 /// The fields that can be changed.
-const FIELDS: &[&str] =
-    &["amount", "currency", "account", "status", "reference", "order", "transaction", "mode"];
+const FIELDS: &[&str] = &[
+    "amount",
+    "currency",
+    "account",
+    "status",
+    "reference",
+    "order",
+    "transaction",
+    "mode",
+];
 /// No step waits longer.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// No message is repeated more often, and no script has more steps.
@@ -34,13 +43,22 @@ impl std::str::FromStr for Script {
 
     fn from_str(text: &str) -> Result<Self, ScriptError> {
         let mut script = Self::default();
-        let steps = text.split(';').map(str::trim).enumerate().filter(|(_, step)| !step.is_empty());
+        let steps = text
+            .split(';')
+            .map(str::trim)
+            .enumerate()
+            .filter(|(_, step)| !step.is_empty());
         for (index, step) in steps {
-            let wrong = |why| ScriptError { step: index + 1, why };
+            let wrong = |why| ScriptError {
+                step: index + 1,
+                why,
+            };
             if index >= MOST as usize {
                 return Err(wrong(format!("a script has at most {MOST} steps")));
             }
-            let mut words = Words { rest: step.split_whitespace().peekable() };
+            let mut words = Words {
+                rest: step.split_whitespace().peekable(),
+            };
             one_step(&mut script, &mut words).map_err(wrong)?;
             if let Some(word) = words.next() {
                 return Err(wrong(format!("{word:?} is one word too many")));
@@ -65,15 +83,23 @@ impl<'a> Words<'a> {
     }
 
     fn duration(&mut self) -> Result<Duration, String> {
-        let word = self.next().ok_or("a length like 500ms, 2s, 5m or 1h is missing")?;
-        duration(word).ok_or_else(|| format!("{word:?} is not a length like 500ms, 2s, 5m or 1h, at most 24h"))
+        let word = self
+            .next()
+            .ok_or("a length like 500ms, 2s, 5m or 1h is missing")?;
+        duration(word).ok_or_else(|| {
+            format!("{word:?} is not a length like 500ms, 2s, 5m or 1h, at most 24h")
+        })
     }
 
     fn when(&mut self) -> Result<Option<When>, String> {
         if self.take("late") {
             return Ok(Some(When::Late));
         }
-        if self.take("after") { self.duration().map(|length| Some(When::After(length))) } else { Ok(None) }
+        if self.take("after") {
+            self.duration().map(|length| Some(When::After(length)))
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -85,7 +111,10 @@ fn one_step(script: &mut Script, words: &mut Words<'_>) -> Result<(), String> {
         "notify" => {
             let message = message(words)?;
             match plan(script) {
-                Plan::Lost => Err("the message is lost already: \"lose\" and \"notify\" exclude each other".to_owned()),
+                Plan::Lost => Err(
+                    "the message is lost already: \"lose\" and \"notify\" exclude each other"
+                        .to_owned(),
+                ),
                 Plan::Told(messages) => {
                     messages.push(message);
                     Ok(())
@@ -97,7 +126,9 @@ fn one_step(script: &mut Script, words: &mut Words<'_>) -> Result<(), String> {
             }
         }
         "lose" => match plan(script) {
-            Plan::Told(_) => Err("a message is told already: \"lose\" and \"notify\" exclude each other".to_owned()),
+            Plan::Told(_) => Err(
+                "a message is told already: \"lose\" and \"notify\" exclude each other".to_owned(),
+            ),
             plan @ (Plan::Honest | Plan::Lost) => {
                 *plan = Plan::Lost;
                 Ok(())
@@ -129,7 +160,10 @@ fn one_step(script: &mut Script, words: &mut Words<'_>) -> Result<(), String> {
                 return Ok(());
             }
             let changes = &mut script.look_up_changes;
-            words.rest.by_ref().try_for_each(|word| change(changes, word))
+            words
+                .rest
+                .by_ref()
+                .try_for_each(|word| change(changes, word))
         }
         word => Err(unknown(word, STEPS)),
     }
@@ -146,11 +180,22 @@ fn plan(script: &mut Script) -> &mut Plan {
 fn act(script: &mut Script, words: &mut Words<'_>, choice: Choice) -> Result<(), String> {
     let when = words.when()?.unwrap_or_default();
     let mut changes = Changes::default();
-    words.rest.by_ref().try_for_each(|word| change(&mut changes, word))?;
+    words
+        .rest
+        .by_ref()
+        .try_for_each(|word| change(&mut changes, word))?;
     if choice != Choice::Pay && changes != Changes::default() {
-        return Err(format!("only \"pay\" can be about other money, not {:?}", choice.as_str()));
+        return Err(format!(
+            "only \"pay\" can be about other money, not {:?}",
+            choice.as_str()
+        ));
     }
-    script.acts.push(Act { choice, when, changes, plan: Plan::Honest });
+    script.acts.push(Act {
+        choice,
+        when,
+        changes,
+        plan: Plan::Honest,
+    });
     Ok(())
 }
 
@@ -168,7 +213,12 @@ fn message(words: &mut Words<'_>) -> Result<Message, String> {
             old = true;
         } else if let Some(word) = words.next() {
             if !word.contains('=') {
-                return Err(unknown(word, &["after", "late", "again", "forged", "old", "amount=", "status="]));
+                return Err(unknown(
+                    word,
+                    &[
+                        "after", "late", "again", "forged", "old", "amount=", "status=",
+                    ],
+                ));
             }
             change(&mut changes, word)?;
         } else {
@@ -177,15 +227,26 @@ fn message(words: &mut Words<'_>) -> Result<Message, String> {
     }
     let when = when.unwrap_or_default();
     match again {
-        None => Ok(Message::New { when, changes, forged, old }),
-        Some(times) if changes == Changes::default() && !forged && !old => Ok(Message::Again { when, times }),
-        Some(_) => Err("\"again\" repeats the message before byte for byte and changes nothing".to_owned()),
+        None => Ok(Message::New {
+            when,
+            changes,
+            forged,
+            old,
+        }),
+        Some(times) if changes == Changes::default() && !forged && !old => {
+            Ok(Message::Again { when, times })
+        }
+        Some(_) => {
+            Err("\"again\" repeats the message before byte for byte and changes nothing".to_owned())
+        }
     }
 }
 
 /// `x3`; once when it is not said.
 fn times(words: &mut Words<'_>) -> Result<u32, String> {
-    let Some(word) = words.rest.next_if(|word| word.starts_with('x')) else { return Ok(1) };
+    let Some(word) = words.rest.next_if(|word| word.starts_with('x')) else {
+        return Ok(1);
+    };
     let times = number(&word[1..]).filter(|times| (1..=MOST).contains(times));
     times.ok_or_else(|| format!("{word:?} is not a number of times like x3, at most x{MOST}"))
 }
@@ -207,9 +268,12 @@ fn change(changes: &mut Changes, word: &str) -> Result<(), String> {
     let wrong = |what: &str| format!("{value:?} is not {what}");
     let reference = || ProviderRef::parse(value).map_err(|_| wrong("a reference"));
     match field {
-        "amount" => changes.amount = Some(amount(value).ok_or_else(|| wrong("an amount like 100.00"))?),
+        "amount" => {
+            changes.amount = Some(amount(value).ok_or_else(|| wrong("an amount like 100.00"))?)
+        }
         "currency" => {
-            changes.currency = Some(Currency::from_code(value).ok_or_else(|| wrong("a currency like AMD"))?);
+            changes.currency =
+                Some(Currency::from_code(value).ok_or_else(|| wrong("a currency like AMD"))?);
         }
         "account" => changes.account = Some(plain(value).ok_or_else(|| wrong("an account"))?),
         "status" => changes.status = Some(plain(value).ok_or_else(|| wrong("a status"))?),
@@ -231,7 +295,9 @@ fn change(changes: &mut Changes, word: &str) -> Result<(), String> {
 /// Digits with at most one point and not all zero, as `Money::from_major` reads them.
 fn amount(text: &str) -> Option<String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |part: &str| (1..=15).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = |part: &str| {
+        (1..=15).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
     let above_zero = text.bytes().any(|byte| (b'1'..=b'9').contains(&byte));
     (digits(whole) && digits(fraction) && above_zero).then(|| text.to_owned())
 }
@@ -243,7 +309,9 @@ fn plain(text: &str) -> Option<String> {
 
 /// Digits only: no sign, which `parse` would take.
 fn number(text: &str) -> Option<u32> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())?
 }
 
 fn duration(text: &str) -> Option<Duration> {
@@ -261,10 +329,18 @@ fn duration(text: &str) -> Option<Duration> {
 
 /// Names the word and the nearest known one.
 fn unknown(word: &str, known: &[&str]) -> String {
-    let nearest = known.iter().map(|candidate| (distance(word, candidate), *candidate)).min();
+    let nearest = known
+        .iter()
+        .map(|candidate| (distance(word, candidate), *candidate))
+        .min();
     match nearest {
-        Some((distance, candidate)) if distance <= 2 => format!("{word:?} is not known; is {candidate:?} meant?"),
-        _ => format!("{word:?} is not known; here may stand: {}", known.join(", ")),
+        Some((distance, candidate)) if distance <= 2 => {
+            format!("{word:?} is not known; is {candidate:?} meant?")
+        }
+        _ => format!(
+            "{word:?} is not known; here may stand: {}",
+            known.join(", ")
+        ),
     }
 }
 

@@ -3,7 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn parsed(text: &str) -> Script {
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    text.parse()
+        .unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn refused(text: &str) -> String {
@@ -19,12 +20,26 @@ fn an_empty_script_is_an_honest_provider() {
 
 #[test]
 fn steps_before_the_first_act_are_about_the_page() {
-    let script = parsed("notify after 2s; pay; notify again x3; notify amount=100.00 currency=USD account=other");
-    let Plan::Told(page) = &script.page else { panic!("{script:?}") };
+    let script = parsed(
+        "notify after 2s; pay; notify again x3; notify amount=100.00 currency=USD account=other",
+    );
+    let Plan::Told(page) = &script.page else {
+        panic!("{script:?}")
+    };
     assert_eq!(page.len(), 1);
-    let Plan::Told(told) = &script.acts[0].plan else { panic!("{script:?}") };
-    assert_eq!(told[0], Message::Again { when: When::Now, times: 3 });
-    let Message::New { changes, .. } = &told[1] else { panic!("{told:?}") };
+    let Plan::Told(told) = &script.acts[0].plan else {
+        panic!("{script:?}")
+    };
+    assert_eq!(
+        told[0],
+        Message::Again {
+            when: When::Now,
+            times: 3
+        }
+    );
+    let Message::New { changes, .. } = &told[1] else {
+        panic!("{told:?}")
+    };
     assert_eq!(changes.amount.as_deref(), Some("100.00"));
     assert_eq!(changes.currency, Currency::from_code("USD"));
     assert_eq!(changes.account.as_deref(), Some("other"));
@@ -64,31 +79,67 @@ fn every_word_is_read() {
 fn a_mistake_is_named_with_its_step_and_the_nearest_word() {
     for (text, told) in [
         ("pai", r#"step 1: "pai" is not known; is "pay" meant?"#),
-        ("pay; notfy", r#"step 2: "notfy" is not known; is "notify" meant?"#),
-        ("pay;;looze", r#"step 3: "looze" is not known; is "lose" meant?"#),
-        ("notify amout=1", r#"step 1: "amout" is not known; is "amount" meant?"#),
-        ("notify agian", r#"step 1: "agian" is not known; is "again" meant?"#),
-        ("lookup dwn", r#"step 1: "dwn" is not known; is "down" meant?"#),
-        ("explode", r#"step 1: "explode" is not known; here may stand: pay,"#),
-        ("notify after", "step 1: a length like 500ms, 2s, 5m or 1h is missing"),
+        (
+            "pay; notfy",
+            r#"step 2: "notfy" is not known; is "notify" meant?"#,
+        ),
+        (
+            "pay;;looze",
+            r#"step 3: "looze" is not known; is "lose" meant?"#,
+        ),
+        (
+            "notify amout=1",
+            r#"step 1: "amout" is not known; is "amount" meant?"#,
+        ),
+        (
+            "notify agian",
+            r#"step 1: "agian" is not known; is "again" meant?"#,
+        ),
+        (
+            "lookup dwn",
+            r#"step 1: "dwn" is not known; is "down" meant?"#,
+        ),
+        (
+            "explode",
+            r#"step 1: "explode" is not known; here may stand: pay,"#,
+        ),
+        (
+            "notify after",
+            "step 1: a length like 500ms, 2s, 5m or 1h is missing",
+        ),
         ("notify after soon", r#"step 1: "soon" is not a length"#),
         ("notify after 25h", r#"step 1: "25h" is not a length"#),
         ("notify after 0s", r#"step 1: "0s" is not a length"#),
         ("notify after +1s", r#"step 1: "+1s" is not a length"#),
-        ("notify again x0", r#"step 1: "x0" is not a number of times"#),
-        ("notify again x1001", r#"step 1: "x1001" is not a number of times"#),
+        (
+            "notify again x0",
+            r#"step 1: "x0" is not a number of times"#,
+        ),
+        (
+            "notify again x1001",
+            r#"step 1: "x1001" is not a number of times"#,
+        ),
         ("notify again x3 amount=1", r#"step 1: "again" repeats"#),
         ("notify amount=0.00", r#"step 1: "0.00" is not an amount"#),
         ("notify amount=-1", r#"step 1: "-1" is not an amount"#),
         ("notify amount=1e3", r#"step 1: "1e3" is not an amount"#),
         ("notify currency=amd", r#"step 1: "amd" is not a currency"#),
-        ("notify mode=fake", r#"step 1: "fake" is not "live" or "test""#),
-        ("decline amount=1", r#"step 1: only "pay" can be about other money"#),
+        (
+            "notify mode=fake",
+            r#"step 1: "fake" is not "live" or "test""#,
+        ),
+        (
+            "decline amount=1",
+            r#"step 1: only "pay" can be about other money"#,
+        ),
         ("pay twice", r#"step 1: "twice" is not a change"#),
         ("lose now", r#"step 1: "now" is one word too many"#),
         ("lose; notify", "step 2: the message is lost already"),
         ("notify; lose", "step 2: a message is told already"),
-        ("late after noon", r#"step 1: after "late after" stands "expiry""#),
+        (
+            "late after noon",
+            r#"step 1: after "late after" stands "expiry""#,
+        ),
         ("lookup", r#"step 1: "down", "lost" or "slow" is missing"#),
     ] {
         let error = refused(text);
@@ -99,11 +150,16 @@ fn a_mistake_is_named_with_its_step_and_the_nearest_word() {
 
 #[test]
 fn amounts_must_fit_the_currency_of_the_order() {
-    let money = |minor, code| domain::money::Money::new(minor, Currency::from_code(code).unwrap()).unwrap();
+    let money =
+        |minor, code| domain::money::Money::new(minor, Currency::from_code(code).unwrap()).unwrap();
     assert!(parsed("notify amount=0.5").fits(money(100, "AMD")).is_ok());
     assert!(parsed("notify amount=0.5").fits(money(100, "JPY")).is_err());
     assert!(parsed("pay amount=0.5").fits(money(100, "JPY")).is_err());
-    assert!(parsed("pay; notify currency=USD amount=0.5").fits(money(100, "JPY")).is_ok());
+    assert!(
+        parsed("pay; notify currency=USD amount=0.5")
+            .fits(money(100, "JPY"))
+            .is_ok()
+    );
 }
 
 fn length() -> impl Strategy<Value = Duration> {
@@ -111,15 +167,25 @@ fn length() -> impl Strategy<Value = Duration> {
 }
 
 fn when() -> impl Strategy<Value = When> {
-    prop_oneof![Just(When::Now), length().prop_map(When::After), Just(When::Late)]
+    prop_oneof![
+        Just(When::Now),
+        length().prop_map(When::After),
+        Just(When::Late)
+    ]
 }
 
 fn changes() -> impl Strategy<Value = Changes> {
-    let reference = || proptest::option::of("[!-~]{1,20}".prop_map(|text| ProviderRef::parse(text).unwrap()));
-    let reference = move || reference().prop_filter("a semicolon ends the step", |value| {
-        value.as_ref().is_none_or(|value| !value.as_str().contains(';'))
-    });
-    let currency = prop_oneof![Just("AMD"), Just("USD"), Just("JPY")].prop_map(|code| Currency::from_code(code).unwrap());
+    let reference =
+        || proptest::option::of("[!-~]{1,20}".prop_map(|text| ProviderRef::parse(text).unwrap()));
+    let reference = move || {
+        reference().prop_filter("a semicolon ends the step", |value| {
+            value
+                .as_ref()
+                .is_none_or(|value| !value.as_str().contains(';'))
+        })
+    };
+    let currency = prop_oneof![Just("AMD"), Just("USD"), Just("JPY")]
+        .prop_map(|code| Currency::from_code(code).unwrap());
     (
         proptest::option::of("[1-9][0-9]{0,8}(\\.[0-9]{1,4})?"),
         proptest::option::of(currency),
@@ -128,21 +194,29 @@ fn changes() -> impl Strategy<Value = Changes> {
         (reference(), reference(), reference()),
         proptest::option::of(prop_oneof![Just(Mode::Live), Just(Mode::Test)]),
     )
-        .prop_map(|(amount, currency, account, status, (reference, order, transaction), mode)| Changes {
-            amount,
-            currency,
-            account,
-            status,
-            reference,
-            order,
-            transaction,
-            mode,
-        })
+        .prop_map(
+            |(amount, currency, account, status, (reference, order, transaction), mode)| Changes {
+                amount,
+                currency,
+                account,
+                status,
+                reference,
+                order,
+                transaction,
+                mode,
+            },
+        )
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
-    let new = (when(), changes(), any::<bool>(), any::<bool>())
-        .prop_map(|(when, changes, forged, old)| Message::New { when, changes, forged, old });
+    let new = (when(), changes(), any::<bool>(), any::<bool>()).prop_map(
+        |(when, changes, forged, old)| Message::New {
+            when,
+            changes,
+            forged,
+            old,
+        },
+    );
     let again = (when(), 1_u32..=1000).prop_map(|(when, times)| Message::Again { when, times });
     let told = proptest::collection::vec(prop_oneof![new, again], 1..4).prop_map(Plan::Told);
     prop_oneof![Just(Plan::Honest), Just(Plan::Lost), told]
@@ -158,28 +232,48 @@ fn answering() -> impl Strategy<Value = Answering> {
 }
 
 fn script() -> impl Strategy<Value = Script> {
-    let act = (prop_oneof![Just(Choice::Pay), Just(Choice::Decline), Just(Choice::Leave)], when(), changes(), plan())
+    let act = (
+        prop_oneof![
+            Just(Choice::Pay),
+            Just(Choice::Decline),
+            Just(Choice::Leave)
+        ],
+        when(),
+        changes(),
+        plan(),
+    )
         .prop_map(|(choice, when, changes, plan)| Act {
             choice,
             when,
-            changes: if choice == Choice::Pay { changes } else { Changes::default() },
+            changes: if choice == Choice::Pay {
+                changes
+            } else {
+                Changes::default()
+            },
             plan,
         });
     let slow = prop_oneof![Just(Duration::ZERO), length()];
     (
-        (plan(), proptest::collection::vec(act, 0..4), any::<bool>(), any::<bool>()),
+        (
+            plan(),
+            proptest::collection::vec(act, 0..4),
+            any::<bool>(),
+            any::<bool>(),
+        ),
         (slow, answering(), answering(), changes()),
     )
-        .prop_map(|((page, acts, reorder, late), (slow, register, look_up, look_up_changes))| Script {
-            page,
-            acts,
-            reorder,
-            late,
-            slow,
-            register,
-            look_up,
-            look_up_changes,
-        })
+        .prop_map(
+            |((page, acts, reorder, late), (slow, register, look_up, look_up_changes))| Script {
+                page,
+                acts,
+                reorder,
+                late,
+                slow,
+                register,
+                look_up,
+                look_up_changes,
+            },
+        )
 }
 
 proptest! {

@@ -169,7 +169,11 @@ impl Script {
     pub fn fits(&self, amount: Money) -> Result<(), MoneyError> {
         let of_plan = |plan: &Plan| match plan {
             Plan::Honest | Plan::Lost => vec![],
-            Plan::Told(messages) => messages.iter().filter_map(Message::changes).cloned().collect(),
+            Plan::Told(messages) => messages
+                .iter()
+                .filter_map(Message::changes)
+                .cloned()
+                .collect(),
         };
         let mut all = vec![self.look_up_changes.clone()];
         all.extend(of_plan(&self.page));
@@ -177,7 +181,8 @@ impl Script {
             all.push(act.changes.clone());
             all.extend(of_plan(&act.plan));
         }
-        all.iter().try_for_each(|changes| changes.money(amount).map(|_| ()))
+        all.iter()
+            .try_for_each(|changes| changes.money(amount).map(|_| ()))
     }
 }
 
@@ -195,7 +200,12 @@ impl fmt::Display for Script {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut steps = plan_steps(&self.page);
         for act in &self.acts {
-            steps.push(format!("{}{}{}", act.choice.as_str(), Words(act.when), act.changes));
+            steps.push(format!(
+                "{}{}{}",
+                act.choice.as_str(),
+                Words(act.when),
+                act.changes
+            ));
             steps.extend(plan_steps(&act.plan));
         }
         if self.reorder {
@@ -236,8 +246,16 @@ fn answering_step(call: &str, answering: Answering) -> Option<String> {
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::New { when, changes, forged, old } => {
-                let (forged, old) = (if *forged { " forged" } else { "" }, if *old { " old" } else { "" });
+            Self::New {
+                when,
+                changes,
+                forged,
+                old,
+            } => {
+                let (forged, old) = (
+                    if *forged { " forged" } else { "" },
+                    if *old { " old" } else { "" },
+                );
                 write!(f, "notify{}{forged}{old}{changes}", Words(*when))
             }
             Self::Again { when, times } => write!(f, "notify again x{times}{}", Words(*when)),
@@ -265,12 +283,21 @@ impl fmt::Display for Changes {
         });
         let fields = [
             ("amount", self.amount.clone()),
-            ("currency", self.currency.map(|currency| currency.code().to_owned())),
+            (
+                "currency",
+                self.currency.map(|currency| currency.code().to_owned()),
+            ),
             ("account", self.account.clone()),
             ("status", self.status.clone()),
-            ("reference", self.reference.as_ref().map(ToString::to_string)),
+            (
+                "reference",
+                self.reference.as_ref().map(ToString::to_string),
+            ),
             ("order", self.order.as_ref().map(ToString::to_string)),
-            ("transaction", self.transaction.as_ref().map(ToString::to_string)),
+            (
+                "transaction",
+                self.transaction.as_ref().map(ToString::to_string),
+            ),
             ("mode", mode),
         ];
         fields.iter().try_for_each(|(name, value)| match value {
@@ -284,7 +311,7 @@ impl fmt::Display for Changes {
 fn length(duration: Duration) -> String {
     let millis = duration.as_millis();
     for (unit, size) in [("h", 3_600_000), ("m", 60_000), ("s", 1000)] {
-        if millis > 0 && millis % size == 0 {
+        if millis > 0 && millis.is_multiple_of(size) {
             return format!("{}{unit}", millis / size);
         }
     }

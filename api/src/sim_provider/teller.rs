@@ -84,7 +84,7 @@ pub enum What {
 }
 
 /// The bank with its hands: shared by the routes, the page and the running scripts.
-pub struct Teller {
+pub(super) struct Teller {
     pub(super) bank: Mutex<Bank>,
     pub(super) identity: Identity,
     /// Where messages go.
@@ -128,7 +128,13 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Teller {
     /// A bank without orders. Scripts run on the runtime that this is called in.
-    pub(super) fn new(identity: Identity, notify_url: String, script: Script, hands: Hands, runtime: Runtime) -> Self {
+    pub(super) fn new(
+        identity: Identity,
+        notify_url: String,
+        script: Script,
+        hands: Hands,
+        runtime: Runtime,
+    ) -> Self {
         Self {
             bank: Mutex::default(),
             identity,
@@ -159,6 +165,16 @@ impl Teller {
         locked(&self.script).clone()
     }
 
+    /// Replaces it.
+    pub(super) fn set_default_script(&self, script: Script) {
+        *locked(&self.script) = script;
+    }
+
+    /// Every order.
+    pub(super) fn orders(&self) -> Vec<Order> {
+        locked(&self.bank).orders().cloned().collect()
+    }
+
     /// An order, by either name.
     pub(super) fn order(&self, name: &str) -> Option<Order> {
         locked(&self.bank).find(name).cloned()
@@ -175,14 +191,22 @@ impl Teller {
     }
 
     /// Gives an order another script, which begins now.
-    pub(super) fn set_script(self: &Arc<Self>, name: &str, script: Script) -> Result<Order, BankRefusal> {
+    pub(super) fn set_script(
+        self: &Arc<Self>,
+        name: &str,
+        script: Script,
+    ) -> Result<Order, BankRefusal> {
         let order = locked(&self.bank).set_script(name, script)?;
         self.start(order.clone());
         Ok(order)
     }
 
     /// The payer's choice on the page.
-    pub(super) fn choose(self: &Arc<Self>, name: &str, choice: Choice) -> Result<Order, BankRefusal> {
+    pub(super) fn choose(
+        self: &Arc<Self>,
+        name: &str,
+        choice: Choice,
+    ) -> Result<Order, BankRefusal> {
         let now = self.clock.now();
         let order = match choice {
             Choice::Pay => {
@@ -194,7 +218,11 @@ impl Teller {
         };
         self.acted(&order, choice);
         let (teller, told) = (Arc::clone(self), order.clone());
-        self.spawn(async move { teller.tell(&told, &told.script.page, teller.outcome(&told, choice)).await });
+        self.spawn(async move {
+            teller
+                .tell(&told, &told.script.page, teller.outcome(&told, choice))
+                .await
+        });
         Ok(order)
     }
 
@@ -208,7 +236,12 @@ impl Teller {
     /// Tells those who watch. Nobody watching is fine.
     pub(super) fn happened(&self, order: &Order, what: What) {
         let (order_id, our_reference) = (order.id.clone(), order.our_reference.clone());
-        let happening = Happening { at: self.clock.now(), order: order_id, our_reference, what };
+        let happening = Happening {
+            at: self.clock.now(),
+            order: order_id,
+            our_reference,
+            what,
+        };
         let _ = self.happenings.send(happening);
     }
 
@@ -217,13 +250,17 @@ impl Teller {
         let changes = &order.script.look_up_changes;
         let invented = order.id.clone();
         let truth = self.identity.truth(order, self.clock.now());
-        truth.into_iter().map(|statement| statement.changed(changes, order.amount, &invented)).collect()
+        truth
+            .into_iter()
+            .map(|statement| statement.changed(changes, order.amount, &invented))
+            .collect()
     }
 
     fn new_id(&self, prefix: &str) -> ProviderRef {
         let mut random = [0; 15];
         self.entropy.fill(&mut random);
-        ProviderRef::parse(format!("{prefix}{}", base32(&random))).expect("a prefix and 24 letters are a reference")
+        ProviderRef::parse(format!("{prefix}{}", base32(&random)))
+            .expect("a prefix and 24 letters are a reference")
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
@@ -241,7 +278,10 @@ impl Teller {
             self.spawn(async move {
                 for act in acts {
                     teller.wait(&id, act.when).await;
-                    if teller.order(id.as_str()).is_none_or(|order| order.script_no != script_no) {
+                    if teller
+                        .order(id.as_str())
+                        .is_none_or(|order| order.script_no != script_no)
+                    {
                         return;
                     }
                     teller.act(&id, &act).await;
@@ -259,7 +299,13 @@ impl Teller {
         let done = match act.choice {
             Choice::Pay => {
                 let transaction = self.new_id("st_");
-                locked(&self.bank).pay_as_told(id.as_str(), transaction, &act.changes, &self.identity.payee, now)
+                locked(&self.bank).pay_as_told(
+                    id.as_str(),
+                    transaction,
+                    &act.changes,
+                    &self.identity.payee,
+                    now,
+                )
             }
             Choice::Decline => locked(&self.bank).decline(id.as_str(), now),
             Choice::Leave => self.order(id.as_str()).ok_or(BankRefusal::Unknown),
@@ -269,14 +315,20 @@ impl Teller {
         self.acted(&order, act.choice);
         let nothing_happened = act.choice == Choice::Leave && act.plan == Plan::Honest;
         if !nothing_happened {
-            self.tell(&order, &act.plan, self.outcome(&order, act.choice)).await;
+            self.tell(&order, &act.plan, self.outcome(&order, act.choice))
+                .await;
         }
     }
 
     fn acted(&self, order: &Order, choice: Choice) {
         match (choice, order.captures.last()) {
             (Choice::Pay, Some(capture)) => {
-                self.happened(order, What::Captured { amount: capture.amount.to_string() });
+                self.happened(
+                    order,
+                    What::Captured {
+                        amount: capture.amount.to_string(),
+                    },
+                );
             }
             (Choice::Decline, _) => self.happened(order, What::Declined),
             (Choice::Pay, None) | (Choice::Leave, _) => {}
@@ -290,23 +342,31 @@ impl Teller {
             (Choice::Pay, Some(capture)) => self.identity.captured(order, capture),
             (Choice::Decline, _) => self.identity.plain(order, Standing::Declined.as_str(), now),
             (Choice::Pay, None) | (Choice::Leave, _) => {
-                self.identity.plain(order, order.standing(now).as_str(), order.since(now))
+                self.identity
+                    .plain(order, order.standing(now).as_str(), order.since(now))
             }
         }
     }
 
     /// An unpaid session that ends by time is told once, unless the script loses messages.
     async fn expire(self: &Arc<Self>, order: &Order) {
-        self.clock.sleep(order.expires_at.since(self.clock.now())).await;
-        let Some(order) = self.order(order.id.as_str()) else { return };
+        self.clock
+            .sleep(order.expires_at.since(self.clock.now()))
+            .await;
+        let Some(order) = self.order(order.id.as_str()) else {
+            return;
+        };
         let now = self.clock.now();
         if order.standing(now) != Standing::Expired {
             return;
         }
         self.happened(&order, What::Expired);
-        let lost = order.script.page == Plan::Lost || order.script.acts.iter().any(|act| act.plan == Plan::Lost);
+        let lost = order.script.page == Plan::Lost
+            || order.script.acts.iter().any(|act| act.plan == Plan::Lost);
         if !lost {
-            let ended = self.identity.plain(&order, Standing::Expired.as_str(), order.expires_at);
+            let ended = self
+                .identity
+                .plain(&order, Standing::Expired.as_str(), order.expires_at);
             self.send(&order, self.letter(&ended, false, false)).await;
         }
     }
@@ -317,7 +377,10 @@ impl Teller {
             When::Now => {}
             When::After(length) => self.clock.sleep(length).await,
             When::Late => {
-                while self.order(id.as_str()).is_some_and(|order| !order.session_ended(self.clock.now())) {
+                while self
+                    .order(id.as_str())
+                    .is_some_and(|order| !order.session_ended(self.clock.now()))
+                {
                     self.clock.sleep(LOOK_EVERY).await;
                 }
                 self.clock.sleep(LATE_BY).await;
@@ -347,8 +410,16 @@ impl Teller {
             Plan::Told(messages) => {
                 for message in messages {
                     match message {
-                        Message::New { when, changes, forged, old } => {
-                            letters.push((*when, self.changed(order, outcome, changes, *forged, *old)));
+                        Message::New {
+                            when,
+                            changes,
+                            forged,
+                            old,
+                        } => {
+                            letters.push((
+                                *when,
+                                self.changed(order, outcome, changes, *forged, *old),
+                            ));
                         }
                         Message::Again { when, times } => {
                             // A repeat without anything before it repeats the honest message.
@@ -357,7 +428,10 @@ impl Teller {
                             }
                             let last = letters.last().map(|(_, letter)| letter.clone());
                             letters.extend(last.into_iter().flat_map(|letter| {
-                                std::iter::repeat_n((*when, letter), usize::try_from(*times).unwrap_or(1))
+                                std::iter::repeat_n(
+                                    (*when, letter),
+                                    usize::try_from(*times).unwrap_or(1),
+                                )
                             }));
                         }
                     }
@@ -365,21 +439,40 @@ impl Teller {
             }
         }
         if order.script.reorder {
-            let processing = self.identity.plain(order, "processing", outcome.occurred_at);
+            let processing = self
+                .identity
+                .plain(order, "processing", outcome.occurred_at);
             letters.insert(0, (When::Now, self.letter(&processing, false, false)));
             letters.reverse();
         }
         letters
     }
 
-    fn changed(&self, order: &Order, outcome: &Statement, changes: &Changes, forged: bool, old: bool) -> Letter {
+    fn changed(
+        &self,
+        order: &Order,
+        outcome: &Statement,
+        changes: &Changes,
+        forged: bool,
+        old: bool,
+    ) -> Letter {
         let invented = self.new_id("st_");
-        self.letter(&outcome.clone().changed(changes, order.amount, &invented), forged, old)
+        self.letter(
+            &outcome.clone().changed(changes, order.amount, &invented),
+            forged,
+            old,
+        )
     }
 
     fn letter(&self, statement: &Statement, forged: bool, old: bool) -> Letter {
         let (id, status) = (self.new_id("sm_").to_string(), statement.status.clone());
-        Letter { id, status, body: statement.to_bytes(), forged, old }
+        Letter {
+            id,
+            status,
+            body: statement.to_bytes(),
+            forged,
+            old,
+        }
     }
 
     /// Sends a message; what fails is tried again in the background. A message that is forged or
@@ -417,16 +510,31 @@ impl Teller {
             .send(OutRequest {
                 method: "POST",
                 url: self.notify_url.clone(),
-                headers: headers.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+                headers: headers
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .to_vec(),
                 body: letter.body.clone(),
                 deadline: DEADLINE,
                 answer_bytes_max: 4096,
             })
             .await;
-        let taken = answer.as_ref().is_ok_and(|answer| (200..300).contains(&answer.status));
-        let answer = answer.map_or_else(|error| error.as_str().to_owned(), |answer| answer.status.to_string());
+        let taken = answer
+            .as_ref()
+            .is_ok_and(|answer| (200..300).contains(&answer.status));
+        let answer = answer.map_or_else(
+            |error| error.as_str().to_owned(),
+            |answer| answer.status.to_string(),
+        );
         let (id, status) = (letter.id.clone(), letter.status.clone());
-        self.happened(order, What::Told { status, id, attempt, answer });
+        self.happened(
+            order,
+            What::Told {
+                status,
+                id,
+                attempt,
+                answer,
+            },
+        );
         taken
     }
 }
