@@ -4,6 +4,7 @@ pub mod event;
 pub mod id;
 pub mod schedule;
 pub mod signature;
+pub mod breaker;
 mod decide;
 
 pub use decide::{Answer, Command, Delivery, Refusal, State, decide, evolve};
