@@ -69,6 +69,8 @@
 //! that never was. A wrong word is named, with the nearest right one.
 
 mod bank;
+mod happening;
+mod mail;
 mod message;
 mod page;
 mod parse;
@@ -90,7 +92,8 @@ pub use bank::{BankRefusal, Capture, Order, Standing};
 pub use message::{Identity, Statement};
 pub use parse::ScriptError;
 pub use script::{Act, Answering, Changes, Choice, Message, Plan, Script, When};
-pub use teller::{Hands, Happening, Signer, What};
+pub use happening::{Happening, What};
+pub use teller::{Hands, Signer};
 
 use routes::State;
 use teller::Teller;

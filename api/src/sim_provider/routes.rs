@@ -15,9 +15,10 @@ use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
 use super::bank::{BankRefusal, NewOrder, Order, SESSION_MAX};
+use super::happening::What;
 use super::page;
 use super::script::{Answering, Choice, Script};
-use super::teller::{Teller, What};
+use super::teller::Teller;
 
 /// Nothing that is sent here is longer.
 const BODY_BYTES_MAX: usize = 16 * 1024;

@@ -1,87 +1,30 @@
-//! Does what scripts say: acts for the payer, tells the ledger, and tries again when it does not
-//! answer. Everything that waits, waits on the clock.
+//! Does what scripts and payers say. What is told about it is in `mail.rs`. Everything that waits,
+//! waits on the clock.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::digest::base32;
 use domain::ids::ProviderRef;
-use domain::ports::{Clock, Entropy, HttpOut, OutRequest};
-use domain::time::Timestamp;
+use domain::ports::{Clock, Entropy, HttpOut};
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use super::bank::{Bank, BankRefusal, NewOrder, Order, Standing};
+use super::happening::{Happening, What};
 use super::message::{Identity, Statement};
-use super::script::{Act, Changes, Choice, Message, Plan, Script, When};
+use super::script::{Act, Choice, Plan, Script, When};
 
 /// Signs `(id, seconds, body)` by Standard Webhooks and gives the value of `webhook-signature`.
 pub type Signer = Arc<dyn Fn(&str, i64, &[u8]) -> String + Send + Sync>;
 
-/// How long after a failed try the next one follows. Then the bank gives up.
-const RETRIES: [Duration; 5] = [
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_secs(120),
-    Duration::from_secs(600),
-];
-/// The ledger must have answered by then.
-const DEADLINE: Duration = Duration::from_secs(10);
 /// How often a waiting step looks whether the session has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// *Late* is so long after the end.
 const LATE_BY: Duration = Duration::from_secs(1);
-/// How far in the past an `old` message is signed: twice the tolerance.
-const OLD_BY_S: i64 = 600;
 /// A listener that falls behind misses the oldest of these.
 const HAPPENINGS_KEPT: usize = 1024;
-
-/// Something that happened at the bank, for those who watch.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Happening {
-    /// When.
-    pub at: Timestamp,
-    /// The bank's order.
-    pub order: ProviderRef,
-    /// The merchant's reference.
-    pub our_reference: ProviderRef,
-    /// What.
-    pub what: What,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    /// An order was made.
-    Registered,
-    /// Money was taken.
-    Captured {
-        /// How much, for people.
-        amount: String,
-    },
-    /// The payer's bank said no.
-    Declined,
-    /// The session ended unpaid.
-    Expired,
-    /// The merchant closed it.
-    Cancelled,
-    /// The ledger asked.
-    LookedUp,
-    /// A message was sent.
-    Told {
-        /// The status that it states.
-        status: String,
-        /// Its `webhook-id`.
-        id: String,
-        /// Which try, from 1.
-        attempt: usize,
-        /// The status of the answer, or the kind of failure.
-        answer: String,
-    },
-}
 
 /// The bank with its hands: shared by the routes, the page and the running scripts.
 pub(super) struct Teller {
@@ -93,21 +36,11 @@ pub(super) struct Teller {
     pub(super) script: Mutex<Script>,
     pub(super) clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    http: Arc<dyn HttpOut>,
-    sign: Signer,
+    pub(super) http: Arc<dyn HttpOut>,
+    pub(super) sign: Signer,
     happenings: broadcast::Sender<Happening>,
     runtime: Runtime,
     running: Mutex<JoinSet<()>>,
-}
-
-/// A message, ready to be sent any number of times.
-#[derive(Debug, Clone)]
-struct Letter {
-    id: String,
-    status: String,
-    body: Vec<u8>,
-    forged: bool,
-    old: bool,
 }
 
 /// What a teller needs of the outside.
@@ -256,14 +189,14 @@ impl Teller {
             .collect()
     }
 
-    fn new_id(&self, prefix: &str) -> ProviderRef {
+    pub(super) fn new_id(&self, prefix: &str) -> ProviderRef {
         let mut random = [0; 15];
         self.entropy.fill(&mut random);
         ProviderRef::parse(format!("{prefix}{}", base32(&random)))
             .expect("a prefix and 24 letters are a reference")
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut running = locked(&self.running);
         // What has ended is forgotten, so that the set does not grow.
         while running.try_join_next().is_some() {}
@@ -372,7 +305,7 @@ impl Teller {
     }
 
     /// Waits for a step's time. An order that is gone ends the wait.
-    async fn wait(&self, id: &ProviderRef, when: When) {
+    pub(super) async fn wait(&self, id: &ProviderRef, when: When) {
         match when {
             When::Now => {}
             When::After(length) => self.clock.sleep(length).await,
@@ -386,155 +319,5 @@ impl Teller {
                 self.clock.sleep(LATE_BY).await;
             }
         }
-    }
-
-    /// Tells what a plan says about `outcome`.
-    async fn tell(self: &Arc<Self>, order: &Order, plan: &Plan, outcome: Statement) {
-        let letters = self.letters(order, plan, &outcome);
-        if order.script.late && !letters.is_empty() {
-            self.wait(&order.id, When::Late).await;
-        }
-        for (when, letter) in letters {
-            self.wait(&order.id, when).await;
-            self.send(order, letter).await;
-        }
-    }
-
-    /// The messages of a plan in the order in which they are sent.
-    fn letters(&self, order: &Order, plan: &Plan, outcome: &Statement) -> Vec<(When, Letter)> {
-        let honest = || self.letter(outcome, false, false);
-        let mut letters = vec![];
-        match plan {
-            Plan::Lost => return letters,
-            Plan::Honest => letters.push((When::Now, honest())),
-            Plan::Told(messages) => {
-                for message in messages {
-                    match message {
-                        Message::New {
-                            when,
-                            changes,
-                            forged,
-                            old,
-                        } => {
-                            letters.push((
-                                *when,
-                                self.changed(order, outcome, changes, *forged, *old),
-                            ));
-                        }
-                        Message::Again { when, times } => {
-                            // A repeat without anything before it repeats the honest message.
-                            if letters.is_empty() {
-                                letters.push((When::Now, honest()));
-                            }
-                            let last = letters.last().map(|(_, letter)| letter.clone());
-                            letters.extend(last.into_iter().flat_map(|letter| {
-                                std::iter::repeat_n(
-                                    (*when, letter),
-                                    usize::try_from(*times).unwrap_or(1),
-                                )
-                            }));
-                        }
-                    }
-                }
-            }
-        }
-        if order.script.reorder {
-            let processing = self
-                .identity
-                .plain(order, "processing", outcome.occurred_at);
-            letters.insert(0, (When::Now, self.letter(&processing, false, false)));
-            letters.reverse();
-        }
-        letters
-    }
-
-    fn changed(
-        &self,
-        order: &Order,
-        outcome: &Statement,
-        changes: &Changes,
-        forged: bool,
-        old: bool,
-    ) -> Letter {
-        let invented = self.new_id("st_");
-        self.letter(
-            &outcome.clone().changed(changes, order.amount, &invented),
-            forged,
-            old,
-        )
-    }
-
-    fn letter(&self, statement: &Statement, forged: bool, old: bool) -> Letter {
-        let (id, status) = (self.new_id("sm_").to_string(), statement.status.clone());
-        Letter {
-            id,
-            status,
-            body: statement.to_bytes(),
-            forged,
-            old,
-        }
-    }
-
-    /// Sends a message; what fails is tried again in the background. A message that is forged or
-    /// old on purpose is sent once.
-    async fn send(self: &Arc<Self>, order: &Order, letter: Letter) {
-        let taken = self.try_to_send(order, &letter, 1).await;
-        if taken || letter.forged || letter.old {
-            return;
-        }
-        let (teller, order) = (Arc::clone(self), order.clone());
-        self.spawn(async move {
-            for (index, pause) in RETRIES.into_iter().enumerate() {
-                teller.clock.sleep(pause).await;
-                if teller.try_to_send(&order, &letter, index + 2).await {
-                    return;
-                }
-            }
-        });
-    }
-
-    /// One try; true when the ledger took the message.
-    async fn try_to_send(&self, order: &Order, letter: &Letter, attempt: usize) -> bool {
-        let seconds = self.clock.now().seconds() - if letter.old { OLD_BY_S } else { 0 };
-        let signed_id = if letter.forged { "forged" } else { &letter.id };
-        let signature = (self.sign)(signed_id, seconds, &letter.body);
-        let headers = [
-            ("content-type", "application/json".to_owned()),
-            ("user-agent", "counterfoil-sim-provider".to_owned()),
-            ("webhook-id", letter.id.clone()),
-            ("webhook-timestamp", seconds.to_string()),
-            ("webhook-signature", signature),
-        ];
-        let answer = self
-            .http
-            .send(OutRequest {
-                method: "POST",
-                url: self.notify_url.clone(),
-                headers: headers
-                    .map(|(name, value)| (name.to_owned(), value))
-                    .to_vec(),
-                body: letter.body.clone(),
-                deadline: DEADLINE,
-                answer_bytes_max: 4096,
-            })
-            .await;
-        let taken = answer
-            .as_ref()
-            .is_ok_and(|answer| (200..300).contains(&answer.status));
-        let answer = answer.map_or_else(
-            |error| error.as_str().to_owned(),
-            |answer| answer.status.to_string(),
-        );
-        let (id, status) = (letter.id.clone(), letter.status.clone());
-        self.happened(
-            order,
-            What::Told {
-                status,
-                id,
-                attempt,
-                answer,
-            },
-        );
-        taken
     }
 }
