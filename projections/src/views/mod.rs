@@ -3,6 +3,7 @@
 mod fold;
 
 pub mod audit_trail;
+pub mod delivery_queue;
 pub mod exceptions;
 pub mod order_status;
 pub mod timers;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Arc<dyn View>> {
         Arc::new(audit_trail::AuditTrailView),
         Arc::new(exceptions::ExceptionsView),
         Arc::new(timers::TimersView),
+        Arc::new(delivery_queue::DeliveryQueueView),
     ]
 }
 

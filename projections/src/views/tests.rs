@@ -32,6 +32,8 @@ use crate::rebuild::{Rebuild, Verified};
 use crate::testing::{FakeLog, FakeStore, StillClock};
 use crate::view::{TypedRow, View};
 
+mod delivery_queue;
+
 /// When the event with this version of its stream is recorded.
 fn at(version: i64) -> Timestamp {
     Timestamp::from_seconds(1_700_000_000 + version)

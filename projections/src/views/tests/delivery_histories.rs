@@ -1,0 +1,237 @@
+//! Any history of subscribers, payments and outcomes, against a model that is told in ten lines.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::delivery::event::{DeadReason, FailureClass, Pair};
+use domain::delivery::id::delivery_id;
+use domain::delivery::Event as Outcome;
+use domain::subscriber::{self, PausedWhy};
+
+use super::super::delivery_queue::{DeliveryQueueView, DeliveryRow, QueueState};
+use super::*;
+
+const NAMES: [&str; 3] = ["crm", "erp", "desk"];
+
+#[derive(Debug, Clone)]
+enum Turn {
+    /// A subscriber comes, asking for exceptions or not.
+    Register(usize, bool),
+    /// It asks for exceptions, or no longer.
+    OptIn(usize, bool),
+    /// It is paused and resumed, which changes no row.
+    Pause(usize),
+    /// It goes for good.
+    Remove(usize),
+    /// A payment is created, paid, and expires or is told about once more, one step each time.
+    Payment(char),
+    /// The n-th open delivery ends or fails.
+    Outcome(usize, End),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Arrives,
+    Fails,
+    Dies,
+    DiesAndIsRedriven,
+    IsAbandoned,
+}
+
+fn turn() -> impl Strategy<Value = Turn> {
+    let who = 0..NAMES.len();
+    prop_oneof![
+        2 => (who.clone(), any::<bool>()).prop_map(|(who, opt_in)| Turn::Register(who, opt_in)),
+        1 => (who.clone(), any::<bool>()).prop_map(|(who, opt_in)| Turn::OptIn(who, opt_in)),
+        1 => who.clone().prop_map(Turn::Pause),
+        1 => who.prop_map(Turn::Remove),
+        8 => prop::char::range('a', 'c').prop_map(Turn::Payment),
+        5 => (0..6usize, end()).prop_map(|(which, end)| Turn::Outcome(which, end)),
+    ]
+}
+
+fn end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        4 => Just(End::Arrives),
+        2 => Just(End::Fails),
+        1 => Just(End::Dies),
+        1 => Just(End::DiesAndIsRedriven),
+        1 => Just(End::IsAbandoned),
+    ]
+}
+
+/// What the test itself knows of a subscriber.
+#[derive(Clone)]
+struct Known {
+    opt_in: bool,
+    removed: bool,
+}
+
+#[derive(Default)]
+struct Model {
+    subscribers: BTreeMap<usize, Known>,
+    /// How far each payment is.
+    payments: BTreeMap<char, usize>,
+    /// Subscriber, payment and place of every delivery that must exist.
+    expected: BTreeSet<(String, String, u64)>,
+}
+
+impl Model {
+    fn told(&mut self, letter: char, version: usize, opt_in: bool) {
+        for (who, known) in &self.subscribers {
+            if !known.removed && (known.opt_in || !opt_in) {
+                let subject = request_id(letter).to_string();
+                self.expected.insert((NAMES[*who].to_owned(), subject, version as u64));
+            }
+        }
+    }
+}
+
+fn opt_in(wanted: bool) -> BTreeSet<String> {
+    wanted.then(|| "exception_opened".to_owned()).into_iter().collect()
+}
+
+async fn rows(log: &Arc<FakeLog>) -> Vec<DeliveryRow> {
+    let filled = filled(Arc::new(DeliveryQueueView), log, 50).await;
+    assert_eq!(filled.parked().await, [""; 0]);
+    filled.all().await
+}
+
+async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
+    let stream = |who: usize| format!("subscriber-{}", NAMES[who]);
+    match *turn {
+        Turn::Register(who, wanted) if !model.subscribers.contains_key(&who) => {
+            let registered = subscriber::Event::Registered {
+                id: SubscriberId::parse(NAMES[who]).unwrap(),
+                merchant: MerchantId::parse("shop").unwrap(),
+                url: "https://a.example/hook".into(),
+                opt_in: opt_in(wanted),
+            };
+            tell(log, &stream(who), &registered);
+            model.subscribers.insert(who, Known { opt_in: wanted, removed: false });
+        }
+        Turn::OptIn(who, wanted) => {
+            if let Some(known) = model.subscribers.get_mut(&who) {
+                known.opt_in = wanted;
+                tell(log, &stream(who), &subscriber::Event::SubscriptionChanged { opt_in: opt_in(wanted) });
+            }
+        }
+        Turn::Pause(who) if model.subscribers.contains_key(&who) => {
+            tell(log, &stream(who), &subscriber::Event::Paused { why: PausedWhy::Operator });
+            tell(log, &stream(who), &subscriber::Event::Resumed {});
+        }
+        Turn::Remove(who) => {
+            if let Some(known) = model.subscribers.get_mut(&who) {
+                known.removed = true;
+                tell(log, &stream(who), &subscriber::Event::Removed {});
+            }
+        }
+        Turn::Payment(letter) => {
+            let version = *model.payments.entry(letter).or_default();
+            model.payments.insert(letter, version + 1);
+            let number = u32::try_from(version).unwrap();
+            let event = match version {
+                0 => created(letter),
+                1 => started(1, 600),
+                2 => captured(1, "t1", 1_000, 0),
+                3 => verified(),
+                _ => opened(letter, number, None),
+            };
+            tell_all(log, letter, std::slice::from_ref(&event));
+            match version {
+                0..=2 => {}
+                3 => model.told(letter, version, false),
+                _ => model.told(letter, version, true),
+            }
+        }
+        Turn::Outcome(which, end) => {
+            let open = rows(log).await.into_iter().filter(|row| row.state == QueueState::Due);
+            if let Some(row) = open.into_iter().nth(which) {
+                finish(log, &row, end);
+            }
+        }
+        Turn::Register(..) | Turn::Pause(_) => {}
+    }
+}
+
+fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
+    let of = Pair { subscriber: row.subscriber.clone(), event_id: row.event_id };
+    assert_eq!(row.id, delivery_id(&of.subscriber, of.event_id));
+    let stream = format!("delivery-{}", row.id);
+    let (attempts, generation, http_status) = (row.attempts + 1, row.generation, Some(500));
+    let dead =
+        Outcome::DeadLettered { of: of.clone(), reason: DeadReason::Rejected, attempts, generation, http_status };
+    match end {
+        End::Arrives => {
+            let succeeded = Outcome::Succeeded {
+                of,
+                attempt_no: attempts,
+                generation,
+                http_status: 200,
+                latency_ms: 3,
+                body_sha256: row.body_sha256,
+                key_ids: vec![],
+                sent_at: at(5),
+                receiver_ref: None,
+            };
+            tell(log, &stream, &succeeded);
+        }
+        End::Fails => {
+            let (class, next_try_at) = (FailureClass::ServerError, at(99));
+            let attempt_no = attempts;
+            let failed = Outcome::AttemptFailed { of, attempt_no, generation, class, http_status, next_try_at };
+            tell(log, &stream, &failed);
+        }
+        End::Dies => tell(log, &stream, &dead),
+        End::DiesAndIsRedriven => {
+            tell(log, &stream, &dead);
+            tell(log, &stream, &Outcome::Redriven { of, generation: generation + 1 });
+        }
+        End::IsAbandoned => tell(log, &stream, &Outcome::Abandoned { of }),
+    }
+}
+
+/// Per subscriber and payment: ended ones, then at most one that may be tried, then held ones.
+fn assert_in_order(rows: &[DeliveryRow]) {
+    let mut families: BTreeMap<(String, String), Vec<&DeliveryRow>> = BTreeMap::new();
+    for row in rows {
+        families.entry((row.subscriber.to_string(), row.subject.clone())).or_default().push(row);
+    }
+    for family in families.values_mut() {
+        family.sort_by_key(|row| row.sequence);
+        let ended = |row: &&&DeliveryRow| matches!(row.state, QueueState::Delivered | QueueState::Abandoned);
+        let open: Vec<QueueState> = family.iter().skip_while(ended).map(|row| row.state).collect();
+        if let Some((first, others)) = open.split_first() {
+            assert_ne!(*first, QueueState::Held, "{open:?}");
+            assert!(others.iter().all(|state| *state == QueueState::Held), "{open:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_history_gives_exactly_the_pairs_in_their_order_and_a_rebuild_the_same_bytes(
+        turns in prop::collection::vec(turn(), 0..50),
+        page in 1..20usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (log, mut model) = (log(), Model::default());
+            for turn in &turns {
+                play(&log, &mut model, turn).await;
+            }
+            let rows = rows(&log).await;
+            let told = |row: &DeliveryRow| (row.subscriber.to_string(), row.subject.clone(), row.sequence.0);
+            assert_eq!(rows.iter().map(told).collect::<BTreeSet<_>>(), model.expected);
+            assert_in_order(&rows);
+
+            let view: Arc<dyn View> = Arc::new(DeliveryQueueView);
+            let small = filled(Arc::clone(&view), &log, page).await;
+            let digest = small.store.digest(&view.spec(), At::Live).await.unwrap();
+            let rebuild = Rebuild::new(view, log, small.store.clone(), Arc::new(StillClock)).with_page(7);
+            let (_go_on, stop) = tokio::sync::watch::channel(false);
+            assert_eq!(rebuild.verify(&|_| {}, &stop).await.unwrap(), Verified::Equal(digest));
+        });
+    }
+}
