@@ -10,6 +10,7 @@ use adapters::keys::{FileEvidenceStore, Kek};
 use adapters::providers::generic::{GenericInbound, Profile};
 use adapters::providers::sim::{SimApi, SimInbound};
 use adapters::providers::stripe::StripeInbound;
+pub use adapters::sqlite::events::RawBaseline;
 use adapters::sqlite::events::{SqliteEventStore, SqliteOptions};
 use adapters::sqlite::keyring::SqliteKeyring;
 use adapters::sqlite::ops::SqliteOps;
@@ -33,7 +34,7 @@ use crate::http::server::serve;
 use crate::http::state::HttpState;
 use crate::telemetry::figures;
 use crate::work::supervise::{Stop, Stopper, stopper, supervise};
-use crate::work::{Health, apply_notifications, expire, follow_clients, look_up};
+use crate::work::{Health, apply_notifications, deliver, expire, follow_clients, look_up};
 
 /// The ledger cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -246,6 +247,14 @@ pub async fn start(settings: &Settings, listener: TcpListener) -> Result<Node, S
     loops.push(supervised.run(apply_notifications::NAME, apply_notifications::run));
     loops.push(supervised.run(look_up::NAME, look_up::run));
     loops.push(supervised.run(expire::NAME, expire::run));
+    if settings.delivery.enabled {
+        let http = http_out(&settings.delivery.allow_networks, settings.delivery.danger_allow_http)?;
+        loops.push(supervised.run(deliver::NAME, move |app, health, stop| {
+            deliver::run(app, Arc::clone(&http), health, stop)
+        }));
+    } else {
+        health.works(deliver::NAME, clock.now(), Some("switched off".to_owned()));
+    }
     loops.push({
         let (directory, store, clock) = (Arc::clone(&directory), Arc::clone(&store), Arc::clone(&clock));
         let (health, stop) = (Arc::clone(&health), stop.clone());

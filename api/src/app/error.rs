@@ -8,7 +8,7 @@ use domain::config;
 use domain::ids::PaymentRequestId;
 use domain::payment::Refusal;
 use domain::ports::{AppendError, BoxError, EvidenceError, KeyringError, Outcome, ReadError};
-use domain::quote;
+use domain::{delivery, quote, subscriber};
 
 /// Why a use-case has no result.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,12 @@ pub enum AppError {
     /// A rule of quotes.
     #[error(transparent)]
     Quote(#[from] quote::Refusal),
+    /// A rule of subscribers.
+    #[error(transparent)]
+    Subscriber(#[from] subscriber::Refusal),
+    /// A rule of deliveries.
+    #[error(transparent)]
+    Delivery(#[from] delivery::Refusal),
     /// A rule of API clients.
     #[error(transparent)]
     Client(#[from] client::Refusal),

@@ -21,6 +21,8 @@ pub mod clients;
 pub mod directory;
 pub mod views;
 pub mod configuration;
+pub mod subscribers;
+pub mod deliveries;
 
 use std::sync::Arc;
 

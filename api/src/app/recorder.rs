@@ -161,6 +161,11 @@ impl Recorder {
         &self.origin
     }
 
+    /// Name of this node.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
     /// Now, by the wall clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

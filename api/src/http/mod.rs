@@ -25,7 +25,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, ResponseError, Route};
 
-use self::handlers::{callbacks, events, exceptions, operations, requests, stream};
+use self::handlers::{callbacks, deliveries, events, exceptions, operations, requests, stream, subscribers};
 use self::ops::Op;
 use self::problem::Problem;
 
@@ -71,6 +71,16 @@ fn route(op: Op) -> Route {
         Op::ListExceptions => web::get().to(exceptions::list),
         Op::ReadEvents => web::get().to(events::read_events),
         Op::ReadStream => web::get().to(events::read_stream),
+        Op::AddSubscriber => web::post().to(subscribers::add),
+        Op::ListSubscribers => web::get().to(subscribers::list),
+        Op::ReadSubscriber => web::get().to(subscribers::read),
+        Op::TestSubscriber => web::post().to(subscribers::test),
+        Op::PauseSubscriber => web::post().to(subscribers::pause),
+        Op::ResumeSubscriber => web::post().to(subscribers::resume),
+        Op::ListDeliveries => web::get().to(deliveries::list),
+        Op::ReadDelivery => web::get().to(deliveries::read),
+        Op::RedriveDelivery => web::post().to(deliveries::redrive),
+        Op::AbandonDelivery => web::post().to(deliveries::abandon),
         Op::ListProjections => web::get().to(operations::projections),
         Op::Callback => web::post().to(callbacks::callback),
         Op::Live => web::get().to(operations::live),

@@ -92,6 +92,16 @@ mod table {
     ListExceptions: "GET" "/v1/exceptions", "listExceptions", "Exceptions", scope(Scope::ExceptionsResolve), false, "" -> 200 "ExceptionList", "What a person must decide.";
     ReadEvents:     "GET" "/v1/events", "readEvents", "Audit", scope(Scope::AuditRead), false, "" -> 200 "EventPage", "Replay the merchant's events in order, as JSON or NDJSON.";
     ReadStream:     "GET" "/v1/streams/{stream}", "readStream", "Audit", scope(Scope::AuditRead), false, "" -> 200 "EventPage", "Replay one stream, whole or as of a version.";
+    AddSubscriber:  "POST" "/v1/subscribers", "addSubscriber", "Subscribers", scope(Scope::SubscribersAdmin), true, "NewSubscriber" -> 201 "Subscriber", "Add a receiver of events.";
+    ListSubscribers:"GET" "/v1/subscribers", "listSubscribers", "Subscribers", scope(Scope::DeliveriesRead), false, "" -> 200 "SubscriberList", "List the merchant's subscribers.";
+    ReadSubscriber: "GET" "/v1/subscribers/{id}", "readSubscriber", "Subscribers", scope(Scope::DeliveriesRead), false, "" -> 200 "Subscriber", "Read one subscriber.";
+    TestSubscriber: "POST" "/v1/subscribers/{id}/test", "testSubscriber", "Subscribers", scope(Scope::SubscribersAdmin), true, "" -> 202 "Subscriber", "Send a test event.";
+    PauseSubscriber:"POST" "/v1/subscribers/{id}/pause", "pauseSubscriber", "Subscribers", scope(Scope::DeliveriesOperate), true, "" -> 200 "Subscriber", "Park a subscriber's deliveries.";
+    ResumeSubscriber:"POST" "/v1/subscribers/{id}/resume", "resumeSubscriber", "Subscribers", scope(Scope::DeliveriesOperate), true, "" -> 200 "Subscriber", "Go on with a subscriber's deliveries.";
+    ListDeliveries: "GET" "/v1/deliveries", "listDeliveries", "Deliveries", scope(Scope::DeliveriesRead), false, "" -> 200 "DeliveryList", "Find deliveries, for example the failed ones.";
+    ReadDelivery:   "GET" "/v1/deliveries/{id}", "readDelivery", "Deliveries", scope(Scope::DeliveriesRead), false, "" -> 200 "DeliveryDetail", "One delivery with its exact body and its attempts.";
+    RedriveDelivery:"POST" "/v1/deliveries/{id}/redrive", "redriveDelivery", "Deliveries", scope(Scope::DeliveriesOperate), true, "Reason" -> 200 "Delivery", "Start a failed delivery's schedule again.";
+    AbandonDelivery:"POST" "/v1/deliveries/{id}/abandon", "abandonDelivery", "Deliveries", scope(Scope::DeliveriesOperate), true, "Reason" -> 200 "Delivery", "Give a delivery up, with a reason.";
     ListProjections:"GET" "/v1/projections", "listProjections", "Operations", scope(Scope::ProjectionsAdmin), false, "" -> 200 "ProjectionList", "Views with their lag and parked keys.";
     Callback:       "POST" "/v1/callbacks/{provider}/{account}", "callback", "Providers", Provider, false, "" -> 200 "", "A provider's notification: raw bytes in, the provider's own answer out.";
     Live:           "GET" "/health/live", "live", "Operations", Public, false, "" -> 200 "Health", "The process runs. Touches no store.";

@@ -16,7 +16,7 @@ impl From<AppError> for Problem {
             | AppError::Catalogue(_)
             | AppError::UnknownAccount => Self::new(&problem::REFUSED).detail(sentence),
             AppError::Scenario(_) => Self::new(&problem::SCENARIO_REFUSED).detail(sentence),
-            AppError::Client(_) | AppError::Operator(_) => {
+            AppError::Subscriber(_) | AppError::Delivery(_) | AppError::Client(_) | AppError::Operator(_) => {
                 Self::new(&problem::STATE_CONFLICT).detail(sentence)
             }
             AppError::Forbidden { .. } => Self::new(&problem::FORBIDDEN).detail(sentence),

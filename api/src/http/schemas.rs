@@ -85,10 +85,11 @@ pub fn schemas() -> Value {
         })),
         "NewSubscriber": object(&["id", "url"], json!({
             "id": text("Its name."), "url": text("Where events are sent; https."),
-            "types": { "type": "array", "items": text("A further event type to receive.") }
+            "opt_in": { "type": "array", "items": text("exception_opened or payment_partially_paid.") }
         })),
         "Subscriber": answer(&["id", "state"], json!({
-            "id": text("Its name."), "url": text("Where events are sent."), "state": text("active or paused.")
+            "id": text("Its name."), "url": text("Where events are sent."), "state": text("active or paused."),
+            "signing_secret": text("Shown once, in the answer that made it.")
         })),
         "SubscriberList": list("subscribers"),
         "Delivery": answer(&["id", "state"], json!({

@@ -59,7 +59,7 @@ pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
             Ok(()) => {
                 let open: Vec<_> =
                     breakers.iter().filter(|(_, b)| b.closed_until.is_some()).map(|(a, _)| a.as_str()).collect();
-                let note = (!open.is_empty()).then(|| format!("left alone for now: {}", open.join(", ")));
+                let note = (!open.is_empty()).then(|| format!("left alone until they answer: {}", open.join(", ")));
                 health.works(NAME, clock.now(), note);
             }
             Err(error) => {

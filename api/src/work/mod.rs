@@ -5,6 +5,7 @@ pub mod supervise;
 pub mod apply_notifications;
 pub mod look_up;
 pub mod expire;
+pub mod deliver;
 pub mod follow_clients;
 pub mod views;
 

@@ -7,5 +7,5 @@ pub mod signature;
 pub mod breaker;
 mod decide;
 
-pub use decide::{Answer, Command, Delivery, Refusal, State, decide, evolve};
+pub use decide::{Answer, Command, Delivery, Failure, Refusal, State, decide, evolve};
 pub use event::Event;

@@ -1,8 +1,10 @@
 //! Handlers: parse, one use-case call, present.
 
 pub mod callbacks;
+pub mod deliveries;
 pub mod events;
 pub mod exceptions;
 pub mod operations;
 pub mod requests;
 pub mod stream;
+pub mod subscribers;

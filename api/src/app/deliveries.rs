@@ -1,0 +1,209 @@
+//! Deliveries: the failed list, one delivery in full, redrive and abandon, and what a try came to.
+
+use domain::delivery::event::Pair;
+use domain::delivery::{self, Command, Delivery};
+use domain::ids::{DeliveryId, MerchantId, ReasonCode};
+use domain::ports::AppendError;
+use domain::stream::{StreamId, Version};
+use domain::time::Timestamp;
+use projections::ports::{Cursor, Test, ViewQuery};
+use projections::read::TypedPage;
+use projections::views::delivery_queue::{self, BodyRow, DeliveryRow};
+use serde_json::Value;
+
+use super::App;
+use super::context::Context;
+use super::error::AppError;
+use super::recorder::{Decision, Draft, Folded, RecordFailure};
+
+const DECIDE_AGAIN_MAX: u32 = 8;
+
+/// What a list of deliveries is narrowed down to.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryFilter {
+    /// In this state.
+    pub state: Option<String>,
+    /// For this subscriber.
+    pub subscriber: Option<String>,
+    /// About this payment request.
+    pub subject: Option<String>,
+}
+
+/// A delivery with all that is known of it.
+#[derive(Debug, Clone)]
+pub struct DeliveryDetail {
+    /// Its row.
+    pub row: DeliveryRow,
+    /// The exact body.
+    pub body: Option<String>,
+    /// Its outcomes, as they were recorded.
+    pub outcomes: Vec<Value>,
+    /// What the receiver answered, cut: (generation, try, text).
+    pub answers: Vec<(u32, u32, String)>,
+}
+
+impl App {
+    /// Deliveries of a merchant, newest first.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn list_deliveries(
+        &self,
+        merchant: &MerchantId,
+        filter: &DeliveryFilter,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<TypedPage<DeliveryRow>, AppError> {
+        let mut query = ViewQuery::first(limit).equal("merchant", merchant.as_str());
+        for (column, value) in
+            [("state", &filter.state), ("subscriber", &filter.subscriber), ("subject", &filter.subject)]
+        {
+            if let Some(value) = value {
+                query = query.equal(column, value.as_str());
+            }
+        }
+        let query = query.order_by("created_at").descending().after(after);
+        Ok(self.reader::<DeliveryRow>(delivery_queue::SPEC).query(&query).await?)
+    }
+
+    /// Due deliveries of a subscriber, the longest due first.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn due_deliveries(
+        &self,
+        subscriber: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DeliveryRow>, AppError> {
+        let query = ViewQuery::first(limit)
+            .equal("subscriber", subscriber)
+            .equal("state", "due")
+            .with("next_try_at", Test::Le(now.into()))
+            .order_by("next_try_at");
+        Ok(self.reader::<DeliveryRow>(delivery_queue::SPEC).query(&query).await?.rows)
+    }
+
+    /// The exact body of a delivery.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn delivery_body(&self, row: &DeliveryRow) -> Result<Option<String>, AppError> {
+        let body = self.reader::<BodyRow>(delivery_queue::SPEC).get(&row.body_sha256.to_string()).await?;
+        Ok(body.map(|body| body.text))
+    }
+
+    /// A delivery of the merchant with its body, outcomes and answers.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`].
+    pub async fn delivery(&self, merchant: &MerchantId, id: &DeliveryId) -> Result<DeliveryDetail, AppError> {
+        let row = self.delivery_row(merchant, id).await?;
+        let body = self.delivery_body(&row).await?;
+        let stream = StreamId::delivery(id);
+        let recorded = self.recorder.store().read_stream(&stream, Version::FIRST, 1000).await?;
+        let mut outcomes = vec![];
+        for event in recorded {
+            let envelope = event.envelope().map_err(AppError::bug)?;
+            outcomes.push(serde_json::json!({
+                "what": envelope.event_type, "when": envelope.recorded_at, "who": envelope.actor.display(),
+                "why": envelope.reason.map(|reason| reason.code), "data": envelope.data,
+            }));
+        }
+        let excerpts = self.ops.excerpts(id).await.map_err(AppError::bug)?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let answers = excerpts.into_iter().map(|e| (e.generation, e.attempt_no, text(e.bytes))).collect();
+        Ok(DeliveryDetail { row, body, outcomes, answers })
+    }
+
+    async fn delivery_row(&self, merchant: &MerchantId, id: &DeliveryId) -> Result<DeliveryRow, AppError> {
+        let row = self.reader::<DeliveryRow>(delivery_queue::SPEC).get(id.as_str()).await?;
+        row.filter(|row| row.merchant == *merchant).ok_or(AppError::NotFound { what: "delivery" })
+    }
+
+    /// Starts a failed delivery's schedule again, or gives it up, with a reason.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn command_delivery(
+        &self,
+        merchant: &MerchantId,
+        id: &DeliveryId,
+        context: &Context,
+        command: &Command,
+        reason: (ReasonCode, Option<String>),
+    ) -> Result<Delivery, AppError> {
+        let row = self.delivery_row(merchant, id).await?;
+        let pair = Pair { subscriber: row.subscriber, event_id: row.event_id };
+        for _ in 0..DECIDE_AGAIN_MAX {
+            let folded = self.fold_delivery(id).await?;
+            if let Some(key) = &context.idempotency {
+                use domain::idempotency::Replay;
+                match folded.replays.check(key) {
+                    Replay::Fresh => {}
+                    Replay::Same(_) => return Ok(folded.state.unwrap_or_default()),
+                    Replay::Different => return Err(AppError::IdempotencyMismatch),
+                }
+            }
+            let reason = Some(reason.clone());
+            match self.append_outcome(merchant, id, &pair, folded, context, command, reason).await? {
+                Some(delivery) => return Ok(delivery),
+                None => continue,
+            }
+        }
+        Err(AppError::Contended)
+    }
+
+    /// A delivery's own stream.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn fold_delivery(&self, id: &DeliveryId) -> Result<Folded<Delivery>, AppError> {
+        self.recorder.fold(&StreamId::delivery(id), None, delivery::evolve).await
+    }
+
+    /// Decides and appends on a folded delivery. `None`: somebody was faster.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn append_outcome(
+        &self,
+        merchant: &MerchantId,
+        id: &DeliveryId,
+        pair: &Pair,
+        folded: Folded<Delivery>,
+        context: &Context,
+        command: &Command,
+        reason: Option<(ReasonCode, Option<String>)>,
+    ) -> Result<Option<Delivery>, AppError> {
+        let expect = folded.expect();
+        let known = folded.state.unwrap_or_default();
+        let events = delivery::decide(id, pair, &known, command, self.recorder.now())?;
+        let after = events.iter().fold(Some(known), delivery::evolve).unwrap_or_default();
+        if events.is_empty() {
+            return Ok(Some(after));
+        }
+        let draft = |event| match &reason {
+            Some((code, text)) => Draft::of(event).because(code.clone(), text.clone()),
+            None => Draft::of(event),
+        };
+        let decision = Decision {
+            stream: &StreamId::delivery(id),
+            expect,
+            merchant: Some(merchant),
+            command: match command {
+                Command::Record(_) => "record_try",
+                Command::Redrive => "redrive",
+                Command::Abandon => "abandon",
+            },
+            context,
+            drafts: events.iter().map(draft).collect(),
+            claims: vec![],
+        };
+        match self.recorder.append(decision).await {
+            Ok(_) => Ok(Some(after)),
+            Err(RecordFailure::Append(AppendError::Conflict { .. })) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
