@@ -50,7 +50,6 @@ impl Story {
     /// [`CodecError`].
     pub fn tell(&mut self, envelope: &Envelope, leaf_hash: Digest32) -> Result<Option<Outbound>, CodecError> {
         let event: Event = decode(envelope)?;
-        let before = self.request.as_ref().map(Request::label);
         if self.request.is_none() {
             self.created_at = Some(envelope.recorded_at);
         }
@@ -100,10 +99,11 @@ impl Story {
                 let data = json!({ "by": by, "superseded_by": superseded_by });
                 Some(("payment_request_cancelled", "payment_request.cancelled", false, data))
             }
-            Event::PaymentCaptured { .. }
-                if request.label() == Label::PartiallyPaid
-                    && request.missing_minor() > request.terms().rules.tolerance_minor.0
-                    && before != Some(Label::PartiallyPaid) =>
+            // A capture that completes the amount comes before its PaymentVerified and is no part.
+            Event::PaymentCaptured { applied, .. }
+                if applied.0 > 0
+                    && request.label() == Label::PartiallyPaid
+                    && request.missing_minor() > request.terms().rules.tolerance_minor.0 =>
             {
                 let data = json!({ "applied": request.applied() });
                 Some(("payment_partially_paid", "payment.partially_paid", true, data))

@@ -142,3 +142,22 @@ fn expiry_is_told_to_all_and_exceptions_only_to_those_who_asked() {
     let told = told(&events);
     assert!(told[1].opt_in && OPT_IN.contains(&told[1].name));
 }
+
+#[test]
+fn each_part_is_told_and_a_capture_that_completes_the_amount_is_none() {
+    let part = |transaction: &str, minor| Event::PaymentCaptured {
+        capture: CaptureKey::parse(&format!("sim/sim-main/{transaction}")).unwrap(),
+        attempt_no: 1,
+        amount: amd(minor),
+        applied: MinorText(minor),
+        unapplied: MinorText(0),
+        why: None,
+        class: EvidenceClass::Signed,
+        provider_time: None,
+        provider_status: None,
+    };
+    let names = |events: &[Event]| told(events).into_iter().map(|told| told.name).collect::<Vec<_>>();
+    assert_eq!(names(&paid()[..3]), [""; 0]);
+    let parts = [created(), part("st_1", 50_000), part("st_2", 50_000), part("st_3", 50_000)];
+    assert_eq!(names(&parts), ["payment_partially_paid", "payment_partially_paid"]);
+}
