@@ -5,11 +5,13 @@
 //! store for the server and the command line opens it for reading.
 
 mod batch;
+mod raw_baseline;
 mod reader;
 mod rows;
 mod schema;
 mod writer;
 
+pub use raw_baseline::RawBaseline;
 pub use reader::Density;
 pub use writer::Health;
 
