@@ -7,7 +7,7 @@ use domain::ids::{ClientId, KeyId, MerchantId, OperatorId, ScenarioId};
 
 /// Counterfoil: the one place that decides whether an order is paid.
 #[derive(Parser)]
-#[command(name = "counterfoil", version, about, long_about = None, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "counterfoil", version, long_about = None, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(flatten)]
     pub(super) global: Global,
@@ -19,7 +19,7 @@ const EXAMPLES: &str = "Examples:
   counterfoil init                                   make the data folder and the keys
   counterfoil serve                                  run the ledger
   counterfoil clients create shop-bot --merchant shop --role bot --scenario telegram
-  counterfoil events tail --stream payment_request-pr_... --ndjson
+  counterfoil events replay --stream payment_request-pr_...
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 69 unavailable.";
 

@@ -9,6 +9,7 @@ mod admin;
 mod config;
 mod events;
 mod projections;
+pub mod reference;
 
 use std::process::ExitCode;
 

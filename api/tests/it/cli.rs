@@ -1,0 +1,302 @@
+//! The binary as a person or a script meets it: exit codes, what goes to standard output, and what
+//! never goes anywhere. Each test has a folder of its own and no server.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What a call left behind.
+struct Done {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// A folder with the example configuration, in which the binary is called.
+struct Place(TempDir);
+
+impl Place {
+    fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn initialised() -> Self {
+        let place = Self::empty();
+        fs::copy(
+            super::pages::root().join("counterfoil.example.toml"),
+            place.path().join("counterfoil.toml"),
+        )
+        .unwrap();
+        place.done("init");
+        place
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    /// Calls the binary with words parted by spaces.
+    fn call(&self, words: &str) -> Done {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_counterfoil"));
+        command
+            .args(words.split_whitespace())
+            .current_dir(self.path());
+        // What the caller's shell says about another instance must not reach this one.
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COUNTERFOIL_")) {
+            command.env_remove(name);
+        }
+        let output = command.output().unwrap();
+        Done {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Calls it, expects success, and gives its standard output.
+    fn done(&self, words: &str) -> String {
+        let done = self.call(words);
+        assert_eq!(done.code, Some(0), "{words}: {}{}", done.out, done.err);
+        done.out
+    }
+
+    fn json(&self, words: &str) -> Value {
+        serde_json::from_str(&self.done(words)).unwrap()
+    }
+}
+
+#[test]
+fn every_command_helps_and_exits_0() {
+    let place = Place::empty();
+    let leaves = api::cli::reference::leaves();
+    assert!(leaves.len() > 10, "{leaves:?}");
+    for words in leaves {
+        let words = words.join(" ");
+        let help = place.done(&format!("{words} --help"));
+        assert!(
+            help.contains(&format!("Usage: counterfoil {words}")),
+            "{words}: {help}"
+        );
+    }
+    assert!(place.done("--version").starts_with("counterfoil "));
+}
+
+#[test]
+fn what_is_no_command_exits_2_and_prints_no_data() {
+    let place = Place::empty();
+    for words in [
+        "pay",
+        "clients pay",
+        "serve --fast",
+        "clients create",
+        "events replay --until-version 3",
+        "",
+    ] {
+        let done = place.call(words);
+        assert_eq!(done.code, Some(2), "{words:?}");
+        assert_eq!(done.out, "", "{words:?}");
+        assert!(
+            done.err.contains("Usage: counterfoil"),
+            "{words:?}: {}",
+            done.err
+        );
+    }
+}
+
+#[test]
+fn config_check_lists_every_mistake_of_a_broken_file() {
+    let place = Place::empty();
+    let broken =
+        "[server]\nlisten = \"0.0.0.0:80\"\nworkers = 1000\n[ledger]\norigin = \"A\"\n[storage]\n";
+    place.write("counterfoil.toml", broken);
+    let done = place.call("config check");
+    assert_eq!(done.code, Some(2));
+    let places: Vec<_> = done
+        .out
+        .lines()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "storage",
+            "server.listen",
+            "server.workers",
+            "ledger.origin"
+        ],
+        "{}",
+        done.out
+    );
+    assert!(done.err.contains("4 mistakes"), "{}", done.err);
+
+    place.write("counterfoil.toml", "[server]\nworkers = 1\n");
+    assert!(place.done("config check").contains("no mistakes"));
+}
+
+#[test]
+fn a_named_file_that_is_not_there_exits_2() {
+    let done = Place::empty().call("config check --config nowhere.toml");
+    assert_eq!(done.code, Some(2));
+    assert!(done.err.contains("nowhere.toml"), "{}", done.err);
+}
+
+#[test]
+fn nothing_works_before_init_and_init_is_named() {
+    let place = Place::empty();
+    let done = place.call("clients list");
+    assert_eq!(done.code, Some(2), "{}", done.err);
+    assert!(done.err.contains("init"), "{}", done.err);
+}
+
+#[test]
+fn init_twice_keeps_the_keys_and_the_log() {
+    let place = Place::initialised();
+    let log = place.done("events replay");
+    let key = fs::read(place.path().join("counterfoil.kek")).unwrap();
+    place.done("init");
+    assert_eq!(place.done("events replay"), log);
+    assert_eq!(fs::read(place.path().join("counterfoil.kek")).unwrap(), key);
+    assert!(log.contains("InstanceCreated") && log.contains("ConfigurationApplied"));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_init_makes_is_readable_by_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::initialised();
+    for name in [
+        "counterfoil.kek",
+        "counterfoil-data",
+        "counterfoil-data/events.db",
+        "counterfoil-data/keyring.db",
+    ] {
+        let mode = fs::metadata(place.path().join(name))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
+}
+
+#[test]
+fn a_created_client_is_listed_without_its_token() {
+    let place = Place::initialised();
+    let made =
+        place.json("clients create shop-bot --merchant shop --role bot --scenario telegram --json");
+    let token = made["token"].as_str().unwrap();
+    assert!(token.starts_with("cf_test_"), "{made}");
+    let list = place.json("clients list --json");
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&list[0]["id"], &list[0]["role"]),
+        (&"shop-bot".into(), &"bot".into())
+    );
+    assert_eq!(list[0]["scenarios"], serde_json::json!(["telegram"]));
+    // A bot can neither price nor prove.
+    let scopes = list[0]["scopes"].to_string();
+    assert!(
+        !scopes.contains("amount:set") && !scopes.contains("exceptions:resolve"),
+        "{scopes}"
+    );
+
+    let secret = token.split('_').nth(3).unwrap();
+    assert!(!list.to_string().contains(secret));
+    assert!(!place.done("events replay").contains(secret));
+    assert_eq!(
+        place
+            .call("clients create shop-bot --merchant other --role bot")
+            .code,
+        Some(1)
+    );
+}
+
+#[test]
+fn replay_prints_canonical_records_in_order() {
+    let place = Place::initialised();
+    place.done("clients create backend --merchant shop --role backend --scenario telegram");
+    let text = place.done("events replay");
+    for line in text.lines() {
+        let value: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(serde_json_canonicalizer::to_string(&value).unwrap(), line);
+    }
+    let types = |words: &str| -> Vec<String> {
+        let text = place.done(words);
+        let kind = |line: &str| {
+            serde_json::from_str::<Value>(line).unwrap()["type"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        text.lines().map(kind).collect()
+    };
+    let made = ["ClientCreated", "ClientGranted", "ClientTokenIssued"];
+    assert_eq!(
+        types("events replay")[..2],
+        ["InstanceCreated", "ConfigurationApplied"]
+    );
+    assert_eq!(types("events replay")[2..], made);
+    assert_eq!(types("events replay --stream client-backend"), made);
+    assert_eq!(
+        types("events replay --stream client-backend --until-version 1"),
+        made[..2]
+    );
+    assert_eq!(
+        types("events replay --type ClientGranted"),
+        ["ClientGranted"]
+    );
+    assert_eq!(
+        types("events replay --until 2000-01-01T00:00:00Z"),
+        Vec::<String>::new()
+    );
+    assert_eq!(place.call("events replay --stream nonsense").code, Some(2));
+}
+
+#[test]
+fn a_secret_comes_from_a_file_and_is_never_shown() {
+    const SECRET: &str = "whsec_b3BlbiBzZXNhbWUsIHNhaWQgbm9ib2R5IGV2ZXI=";
+    let place = Place::initialised();
+    place.write("secret.txt", SECRET);
+    let words = "secrets set provider-inbound:sim-main --merchant shop --key-id sim-1 --from-file secret.txt";
+    let mut seen = place.done(words);
+    let list = place.json("secrets list --merchant shop --json");
+    assert_eq!(list[0]["purpose"], "provider-inbound:sim-main");
+    assert_eq!(list[0]["key_id"], "sim-1");
+    seen += &list.to_string();
+    for words in [
+        "secrets list --merchant shop",
+        "config show",
+        "events replay",
+    ] {
+        seen += &place.done(words);
+    }
+    assert!(
+        !seen.contains(SECRET) && !seen.contains("b3BlbiBz"),
+        "{seen}"
+    );
+
+    // On disk it is sealed.
+    for entry in fs::read_dir(place.path().join("counterfoil-data")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = fs::read(&path).unwrap();
+            assert!(
+                !bytes
+                    .windows(SECRET.len())
+                    .any(|window| window == SECRET.as_bytes()),
+                "{}",
+                path.display()
+            );
+        }
+    }
+    let done = place.call(
+        "secrets set provider-inbound:sim-main --merchant shop --key-id x --from-file none.txt",
+    );
+    assert_eq!(done.code, Some(2));
+}
