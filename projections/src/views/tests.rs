@@ -32,6 +32,7 @@ use crate::rebuild::{Rebuild, Verified};
 use crate::testing::{FakeLog, FakeStore, StillClock};
 use crate::view::{TypedRow, View};
 
+mod delivery_histories;
 mod delivery_queue;
 
 /// When the event with this version of its stream is recorded.
