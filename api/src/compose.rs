@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use adapters::http_out::{AddressGuard, Cidr, HttpOutOptions, ReqwestOut};
 use adapters::keys::{FileEvidenceStore, Kek};
-use adapters::providers::generic::{GenericInbound, Profile};
+use adapters::providers::generic::{GenericApi, GenericInbound, Profile};
 use adapters::providers::sim::{SimApi, SimInbound};
 use adapters::providers::stripe::StripeInbound;
 pub use adapters::sqlite::events::RawBaseline;
@@ -190,10 +190,18 @@ fn provider(
             let profile = connection.and_then(|connection| connection.profile.clone());
             let profile = profile.ok_or_else(|| unusable("has no profile"))?;
             let profile: Profile = profile.try_into().map_err(|e: toml::de::Error| unusable(e.message()))?;
-            match profile.mistakes().first() {
-                None => Ok(Provider { inbound: Arc::new(GenericInbound::new(profile)), api: None }),
-                Some(mistake) => Err(unusable(mistake)),
+            let mistakes = profile.mistakes();
+            if !mistakes.is_empty() {
+                return Err(unusable(&mistakes.join("; ")));
             }
+            if account.look_up != profile.look_up.is_some() {
+                return Err(unusable("look_up of the account and [look_up] of its profile belong together"));
+            }
+            let http = http_out(connection.map_or(&[], |c| &c.allow_networks), connection.is_some_and(|c| c.danger_allow_http))?;
+            let (merchant, slug) = (config.merchant.clone(), account.account.clone());
+            let api = GenericApi::new(profile.clone(), merchant, slug, http, Arc::clone(secrets), Arc::clone(clock));
+            let api = api.map(|api| Arc::new(api) as Arc<dyn ProviderApi>);
+            Ok(Provider { inbound: Arc::new(GenericInbound::new(profile)), api })
         }
         _ => Err(unusable("has no adapter")),
     }
@@ -204,6 +212,37 @@ fn http_out(networks: &[String], allow_http: bool) -> Result<Arc<dyn HttpOut>, S
     let guard = AddressGuard::allowing(parsed.map_err(|e| part("networks")(e.into()))?);
     let options = HttpOutOptions { guard, allow_http, extra_roots_pem: vec![] };
     Ok(Arc::new(ReqwestOut::new(options).map_err(|e| part("HTTP client")(e.into()))?))
+}
+
+/// Outgoing HTTP to this machine only, for the demo and the simulated provider.
+///
+/// # Errors
+/// [`StartError`].
+pub fn loopback_http() -> Result<Arc<dyn HttpOut>, StartError> {
+    http_out(&["127.0.0.0/8".to_owned(), "::1/128".to_owned()], true)
+}
+
+/// What a simulated provider needs of the outside. `None` when the secret is no `whsec_` of 24 to
+/// 64 bytes.
+///
+/// # Errors
+/// [`StartError`].
+pub fn sim_hands(secret: &str) -> Result<Option<crate::sim_provider::Hands>, StartError> {
+    use adapters::providers::signature::standard_webhooks;
+    let Some(key) = standard_webhooks::key(secret.as_bytes()) else { return Ok(None) };
+    Ok(Some(crate::sim_provider::Hands {
+        http: loopback_http()?,
+        clock: Arc::new(SystemClock::new()),
+        entropy: Arc::new(OsEntropy),
+        sign: Arc::new(move |id, seconds, body| standard_webhooks::sign(&key, id, seconds, body)),
+    }))
+}
+
+/// 32 random bytes.
+pub fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    OsEntropy.fill(&mut bytes);
+    bytes
 }
 
 /// A running ledger.

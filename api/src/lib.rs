@@ -9,3 +9,5 @@ pub mod compose;
 pub mod admin;
 pub mod cli;
 pub mod sim_provider;
+pub mod bench;
+pub mod demo;

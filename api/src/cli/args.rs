@@ -16,6 +16,7 @@ pub struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
+  counterfoil demo                                   see it work, in a temporary folder
   counterfoil init                                   make the data folder and the keys
   counterfoil serve                                  run the ledger
   counterfoil clients create shop-bot --merchant shop --role bot --scenario telegram
@@ -46,6 +47,17 @@ pub(super) enum Command {
     Init(Nothing),
     /// Run the ledger.
     Serve(Nothing),
+    /// Play six orders against a ledger of its own, and check every promise.
+    #[command(after_help = "Exit code 0 only when every promise that it shows held.")]
+    Demo(Nothing),
+    /// Run a bank to try the ledger with: payment page, signed notifications, look-ups, scripts.
+    #[command(after_help = "Examples:
+  counterfoil sim-provider --secret-file sim.secret --api-key-file sim.key
+  counterfoil sim-provider --secret-file sim.secret --api-key-file sim.key --script 'pay after 2s; notify again x3'
+
+Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder, late, slow, register, lookup
+(with after 2s, again x3, amount=100.00, currency=USD, account=other, status=declined ...).")]
+    SimProvider(super::sim::Sim),
     /// API clients and their tokens.
     #[command(subcommand)]
     Clients(Clients),
@@ -64,6 +76,11 @@ pub(super) enum Command {
     /// Views: how they stand, rebuild, verify.
     #[command(subcommand)]
     Projections(Projections),
+    /// Measure this machine: figures beside the least that the same work costs here. Asserts nothing.
+    #[command(after_help = "Examples:
+  counterfoil bench
+  counterfoil bench creates --seconds 10 --data /srv/disk --json")]
+    Bench(Bench),
     /// Print the completion script of a shell.
     #[command(after_help = "Example: counterfoil completions bash > /etc/bash_completion.d/counterfoil")]
     Completions {
@@ -221,6 +238,34 @@ pub(super) enum Projections {
         /// The view; all without.
         name: Option<String>,
     },
+}
+
+#[derive(Args)]
+pub(super) struct Bench {
+    /// What to measure.
+    #[arg(value_enum, default_value_t = BenchPart::All)]
+    pub part: BenchPart,
+    /// How long one figure is measured, at most.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600), value_name = "SECONDS")]
+    pub seconds: u32,
+    /// Events of the log that the views are rebuilt from.
+    #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000), value_name = "N")]
+    pub events: u32,
+    /// Folder on the disk to measure; a folder is made inside and removed again. The current one without.
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum BenchPart {
+    /// Creates over HTTP beside an empty handler.
+    Creates,
+    /// Appends to the event store beside bare inserts.
+    Appends,
+    /// Rebuilds of the views beside reading the log.
+    Rebuild,
+    /// All of it.
+    All,
 }
 
 fn role(text: &str) -> Result<domain::access::role::Role, String> {

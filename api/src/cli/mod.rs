@@ -8,7 +8,10 @@ mod serve;
 mod admin;
 mod config;
 mod events;
+mod bench;
 mod projections;
+mod demo;
+mod sim;
 pub mod reference;
 
 use std::process::ExitCode;
@@ -38,12 +41,15 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
     match cli.command {
         Command::Init(_) => serve::init(global, out).await,
         Command::Serve(_) => serve::serve(global, out).await,
+        Command::Demo(_) => demo::run(out).await,
+        Command::SimProvider(sim) => sim::run(out, sim).await,
         Command::Clients(command) => admin::clients(global, out, command).await,
         Command::Operators(command) => admin::operators(global, out, command).await,
         Command::Secrets(command) => admin::secrets(global, out, command).await,
         Command::Config(command) => config::run(global, out, command).await,
         Command::Events(command) => events::run(global, out, command).await,
         Command::Projections(command) => projections::run(global, out, command).await,
+        Command::Bench(command) => bench::bench(out, command).await,
         Command::Completions { shell } => {
             out.completions(shell);
             Ok(())
