@@ -193,6 +193,8 @@ impl App {
             merchant: Some(merchant),
             command: match command {
                 Command::Record(_) => "record_try",
+                Command::Quarantine(_) => "quarantine",
+                Command::GiveUp => "give_up",
                 Command::Redrive => "redrive",
                 Command::Abandon => "abandon",
             },

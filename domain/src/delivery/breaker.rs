@@ -65,7 +65,8 @@ impl Breaker {
         match event {
             Event::Succeeded { .. } => Self::default(),
             Event::AttemptFailed { class: FailureClass::NoKey, .. }
-            | Event::DeadLettered { reason: DeadReason::Gone | DeadReason::Blocked, .. }
+            | Event::DeadLettered { reason: DeadReason::Gone | DeadReason::Blocked | DeadReason::MaxAge, .. }
+            | Event::Quarantined { .. }
             | Event::Redriven { .. }
             | Event::Abandoned { .. } => self,
             Event::AttemptFailed {

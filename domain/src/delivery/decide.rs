@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::{DeadReason, Event, FailureClass, Pair};
+use super::event::{DeadReason, Event, FailureClass, OurFault, Pair};
 use super::schedule::{REFUSED_TRIES, STEPS_S, next_try};
 use crate::digest::Digest32;
 use crate::ids::{DeliveryId, KeyId};
@@ -31,6 +31,8 @@ pub enum State {
     Delivered,
     /// It was given up.
     DeadLettered,
+    /// We cannot send it.
+    Quarantined,
     /// A person accepts the loss.
     Abandoned,
 }
@@ -74,6 +76,10 @@ pub enum Failure {
 pub enum Command {
     /// Record a try.
     Record(Answer),
+    /// Stop trying: it is our own fault.
+    Quarantine(OurFault),
+    /// Stop trying: it waited too long.
+    GiveUp,
     /// Start its schedule again.
     Redrive,
     /// Accept that it never arrives.
@@ -107,6 +113,7 @@ pub fn evolve(delivery: Option<Delivery>, event: &Event) -> Option<Delivery> {
         Event::DeadLettered { attempts, .. } => {
             Delivery { state: State::DeadLettered, attempts: *attempts, next_try_at: None, ..known }
         }
+        Event::Quarantined { .. } => Delivery { state: State::Quarantined, next_try_at: None, ..known },
         Event::Redriven { generation, .. } => {
             Delivery { state: State::Open, generation: *generation, attempts: 0, next_try_at: None }
         }
@@ -128,15 +135,27 @@ pub fn decide(
     let of = of.clone();
     match (command, delivery.state) {
         (Command::Record(answer), State::Open) => Ok(vec![tried(id, of, delivery, answer, now)]),
-        (Command::Record(_), State::Delivered | State::DeadLettered | State::Abandoned) => Ok(vec![]),
-        (Command::Redrive, State::DeadLettered) => {
+        (Command::Quarantine(fault), State::Open) => {
+            let (attempts, generation) = (delivery.attempts, delivery.generation);
+            Ok(vec![Event::Quarantined { of, fault: *fault, attempts, generation }])
+        }
+        (Command::GiveUp, State::Open) => {
+            let (attempts, generation) = (delivery.attempts, delivery.generation);
+            let reason = DeadReason::MaxAge;
+            Ok(vec![Event::DeadLettered { of, reason, attempts, generation, http_status: None }])
+        }
+        (
+            Command::Record(_) | Command::Quarantine(_) | Command::GiveUp,
+            State::Delivered | State::DeadLettered | State::Quarantined | State::Abandoned,
+        ) => Ok(vec![]),
+        (Command::Redrive, State::DeadLettered | State::Quarantined) => {
             Ok(vec![Event::Redriven { of, generation: delivery.generation + 1 }])
         }
         (Command::Redrive, State::Open) => Err(Refusal::Open),
         (Command::Redrive | Command::Abandon, State::Delivered) => Err(Refusal::Delivered),
         (Command::Redrive, State::Abandoned) => Err(Refusal::Abandoned),
         (Command::Abandon, State::Abandoned) => Ok(vec![]),
-        (Command::Abandon, State::Open | State::DeadLettered) => Ok(vec![Event::Abandoned { of }]),
+        (Command::Abandon, State::Open | State::DeadLettered | State::Quarantined) => Ok(vec![Event::Abandoned { of }]),
     }
 }
 

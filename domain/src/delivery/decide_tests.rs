@@ -78,3 +78,26 @@ fn a_redrive_starts_the_whole_schedule_again_and_abandoning_ends_it() {
     assert_eq!(refused(&arrived, Command::Abandon), Err(Refusal::Delivered));
     assert_eq!(refused(&arrived, answer(Ok(500))), Ok(vec![]));
 }
+
+#[test]
+fn our_own_fault_stops_the_tries_until_somebody_redrives() {
+    let fault = Command::Quarantine(OurFault::CrashLoop);
+    let (held, event) = step(Delivery { attempts: 2, ..Delivery::default() }, &fault);
+    assert!(matches!(event, Event::Quarantined { attempts: 2, generation: 1, .. }));
+    assert_eq!(held.state, State::Quarantined);
+    let (id, pair) = (delivery_id(&pair().subscriber, pair().event_id), pair());
+    let at = Timestamp::from_seconds(0);
+    for late in [answer(Ok(200)), fault, Command::GiveUp] {
+        assert_eq!(decide(&id, &pair, &held, &late, at), Ok(vec![]));
+    }
+    let (again, _) = step(held.clone(), &Command::Redrive);
+    assert_eq!((again.state, again.generation, again.attempts), (State::Open, 2, 0));
+    assert_eq!(step(held, &Command::Abandon).0.state, State::Abandoned);
+}
+
+#[test]
+fn what_waited_too_long_is_on_the_failed_list_and_no_try_is_counted() {
+    let (dead, event) = step(Delivery { attempts: 3, ..Delivery::default() }, &Command::GiveUp);
+    assert!(matches!(event, Event::DeadLettered { reason: DeadReason::MaxAge, attempts: 3, .. }));
+    assert_eq!(step(dead, &Command::Redrive).0.generation, 2);
+}

@@ -66,6 +66,18 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         http_status: Option<u16>,
     },
+    /// It is our own fault that it cannot be sent; it waits until somebody redrives it.
+    #[serde(rename = "DeliveryQuarantined")]
+    Quarantined {
+        /// Which pair.
+        of: Pair,
+        /// What is wrong.
+        fault: OurFault,
+        /// Recorded tries of this generation.
+        attempts: u32,
+        /// 1, and one more after each redrive.
+        generation: u32,
+    },
     /// Its schedule starts again.
     #[serde(rename = "DeliveryRedriven")]
     Redriven {
@@ -87,6 +99,7 @@ impl DomainEvent for Event {
         ("DeliverySucceeded", 1),
         ("DeliveryAttemptFailed", 1),
         ("DeliveryDeadLettered", 1),
+        ("DeliveryQuarantined", 1),
         ("DeliveryRedriven", 1),
         ("DeliveryAbandoned", 1),
     ];
@@ -165,4 +178,41 @@ pub enum DeadReason {
     /// The address may not be called.
     #[serde(rename = "ssrf_blocked")]
     Blocked,
+    /// It waited too long for a receiver that does not come back.
+    #[serde(rename = "max_age")]
+    MaxAge,
+}
+
+impl DeadReason {
+    /// The wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ScheduleExhausted => "schedule_exhausted",
+            Self::Rejected => "rejected_4xx",
+            Self::Gone => "gone_410",
+            Self::Blocked => "ssrf_blocked",
+            Self::MaxAge => "max_age",
+        }
+    }
+}
+
+/// What is wrong on our side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OurFault {
+    /// The queue has no body for it.
+    #[serde(rename = "no_body")]
+    NoBody,
+    /// Try after try began and none was recorded.
+    #[serde(rename = "crash_loop")]
+    CrashLoop,
+}
+
+impl OurFault {
+    /// The wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoBody => "no_body",
+            Self::CrashLoop => "crash_loop",
+        }
+    }
 }

@@ -8,6 +8,7 @@
 //! Rows are hints: the dispatcher reads the delivery's own stream before it sends.
 
 use domain::codec::decode;
+use domain::delivery::breaker::Breaker;
 use domain::delivery::id::delivery_id;
 use domain::delivery::{self, Delivery, State};
 use domain::digest::Digest32;
@@ -71,6 +72,9 @@ pub enum QueueState {
     /// It was given up.
     #[serde(rename = "dead_lettered")]
     DeadLettered,
+    /// We cannot send it.
+    #[serde(rename = "quarantined")]
+    Quarantined,
     /// A person accepts the loss.
     #[serde(rename = "abandoned")]
     Abandoned,
@@ -78,7 +82,8 @@ pub enum QueueState {
 
 impl QueueState {
     /// Every state.
-    pub const ALL: [Self; 5] = [Self::Due, Self::Held, Self::Delivered, Self::DeadLettered, Self::Abandoned];
+    pub const ALL: [Self; 6] =
+        [Self::Due, Self::Held, Self::Delivered, Self::DeadLettered, Self::Quarantined, Self::Abandoned];
 
     /// The wire name.
     pub fn as_str(self) -> &'static str {
@@ -87,6 +92,7 @@ impl QueueState {
             Self::Held => "held",
             Self::Delivered => "delivered",
             Self::DeadLettered => "dead_lettered",
+            Self::Quarantined => "quarantined",
             Self::Abandoned => "abandoned",
         }
     }
@@ -94,7 +100,7 @@ impl QueueState {
     /// True while its successors are held.
     fn holds(self) -> bool {
         match self {
-            Self::Due | Self::Held | Self::DeadLettered => true,
+            Self::Due | Self::Held | Self::DeadLettered | Self::Quarantined => true,
             Self::Delivered | Self::Abandoned => false,
         }
     }
@@ -127,7 +133,7 @@ pub struct DeliveryRow {
     pub next_try_at: Timestamp,
     /// Version of the last outcome; `None` before the first one.
     pub outcome_version: Option<Version>,
-    /// How the last try failed.
+    /// How the last try failed, or why there are no more.
     pub last_failure: Option<String>,
     /// The last status.
     pub last_status: Option<u16>,
@@ -191,6 +197,8 @@ impl TypedRow for BodyRow {
 pub struct SubscriberRow {
     /// Its state.
     pub subscriber: Subscriber,
+    /// Whether it is left alone for a while.
+    pub breaker: Breaker,
 }
 
 impl TypedRow for SubscriberRow {
@@ -267,7 +275,7 @@ fn of_request(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Res
     save(rows, &row)?;
     let (Some(told), Some(merchant)) = (told, &envelope.merchant) else { return Ok(()) };
     let subscribers: Vec<SubscriberRow> = find(rows, "merchant", merchant.as_str())?;
-    for SubscriberRow { subscriber } in subscribers {
+    for SubscriberRow { subscriber, .. } in subscribers {
         let wanted = !told.opt_in || subscriber.opt_in.contains(told.name);
         if wanted && !subscriber.removed {
             queue(&subscriber, &told, envelope, rows)?;
@@ -320,12 +328,23 @@ fn family(row: &DeliveryRow, rows: &mut dyn Rows) -> Result<Vec<DeliveryRow>, Ap
 
 fn of_subscriber(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Result<(), ApplyError> {
     let key = event.stream.key();
-    let known = load::<SubscriberRow>(rows, key)?.map(|row| row.subscriber);
+    let known: Option<SubscriberRow> = load(rows, key)?;
     let told: subscriber::Event = decode(envelope)?;
-    let Some(next) = subscriber::evolve(known, &told) else {
+    let breaker = known.as_ref().map(|row| row.breaker.clone()).unwrap_or_default();
+    let Some(next) = subscriber::evolve(known.map(|row| row.subscriber), &told) else {
         return Err(ApplyError::Impossible("a subscriber's first event is not its registration".to_owned()));
     };
-    save(rows, &SubscriberRow { subscriber: next.clone() })?;
+    let breaker = match told {
+        // Somebody looked after it: what its last tries came to says nothing any more.
+        subscriber::Event::EndpointChanged { .. } | subscriber::Event::Resumed {} => Breaker::default(),
+        subscriber::Event::Registered { .. }
+        | subscriber::Event::SubscriptionChanged { .. }
+        | subscriber::Event::SigningKeyAdded { .. }
+        | subscriber::Event::Paused { .. }
+        | subscriber::Event::TestRequested {}
+        | subscriber::Event::Removed {} => breaker,
+    };
+    save(rows, &SubscriberRow { subscriber: next.clone(), breaker })?;
     match test_event(envelope, event.record.leaf_hash())? {
         Some(test) => queue(&next, &test, envelope, rows),
         None => Ok(()),
@@ -342,6 +361,7 @@ fn of_delivery(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Re
             QueueState::Due | QueueState::Held => State::Open,
             QueueState::Delivered => State::Delivered,
             QueueState::DeadLettered => State::DeadLettered,
+            QueueState::Quarantined => State::Quarantined,
             QueueState::Abandoned => State::Abandoned,
         },
         generation: row.generation,
@@ -353,6 +373,7 @@ fn of_delivery(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Re
         State::Open => QueueState::Due,
         State::Delivered => QueueState::Delivered,
         State::DeadLettered => QueueState::DeadLettered,
+        State::Quarantined => QueueState::Quarantined,
         State::Abandoned => QueueState::Abandoned,
     };
     (row.generation, row.attempts) = (after.generation, after.attempts);
@@ -368,11 +389,19 @@ fn of_delivery(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Re
             row.last_failure = Some(class.as_str().to_owned());
             row.last_status = *http_status;
         }
-        delivery::Event::DeadLettered { http_status, .. } => row.last_status = *http_status,
+        delivery::Event::DeadLettered { reason, http_status, .. } => {
+            row.last_failure = Some(reason.as_str().to_owned());
+            row.last_status = *http_status;
+        }
+        delivery::Event::Quarantined { fault, .. } => row.last_failure = Some(fault.as_str().to_owned()),
         delivery::Event::Redriven { .. } | delivery::Event::Abandoned { .. } => {}
     }
     let frees = !row.state.holds();
     save(rows, &row)?;
+    if let Some(mut subscriber) = load::<SubscriberRow>(rows, row.subscriber.as_str())? {
+        subscriber.breaker = subscriber.breaker.after(&row.id, &told, envelope.recorded_at);
+        save(rows, &subscriber)?;
+    }
     if frees {
         let family = family(&row, rows)?;
         let held = family.into_iter().find(|other| other.state.holds());

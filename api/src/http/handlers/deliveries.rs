@@ -104,6 +104,7 @@ async fn order(
         domain::delivery::State::Open => "due",
         domain::delivery::State::Delivered => "delivered",
         domain::delivery::State::DeadLettered => "dead_lettered",
+        domain::delivery::State::Quarantined => "quarantined",
         domain::delivery::State::Abandoned => "abandoned",
     };
     Ok(HttpResponse::Ok().json(json!({ "id": id, "state": told, "generation": after.generation })))

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::delivery::event::{DeadReason, FailureClass, Pair};
+use domain::delivery::event::{DeadReason, FailureClass, OurFault, Pair};
 use domain::delivery::id::delivery_id;
 use domain::delivery::Event as Outcome;
 use domain::subscriber::{self, PausedWhy};
 
-use super::super::delivery_queue::{DeliveryQueueView, DeliveryRow, QueueState};
+use super::super::delivery_queue::{DeliveryQueueView, DeliveryRow, QueueState, SubscriberRow};
 use super::*;
 
 const NAMES: [&str; 3] = ["crm", "erp", "desk"];
@@ -34,6 +34,7 @@ enum End {
     Fails,
     Dies,
     DiesAndIsRedriven,
+    IsOurFault,
     IsAbandoned,
 }
 
@@ -55,6 +56,7 @@ fn end() -> impl Strategy<Value = End> {
         2 => Just(End::Fails),
         1 => Just(End::Dies),
         1 => Just(End::DiesAndIsRedriven),
+        1 => Just(End::IsOurFault),
         1 => Just(End::IsAbandoned),
     ]
 }
@@ -186,6 +188,10 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
             tell(log, &stream, &dead);
             tell(log, &stream, &Outcome::Redriven { of, generation: generation + 1 });
         }
+        End::IsOurFault => {
+            let fault = OurFault::CrashLoop;
+            tell(log, &stream, &Outcome::Quarantined { of, fault, attempts: row.attempts, generation });
+        }
         End::IsAbandoned => tell(log, &stream, &Outcome::Abandoned { of }),
     }
 }
@@ -205,6 +211,37 @@ fn assert_in_order(rows: &[DeliveryRow]) {
             assert!(others.iter().all(|state| *state == QueueState::Held), "{open:?}");
         }
     }
+}
+
+async fn left_alone_until(log: &Arc<FakeLog>) -> Option<Timestamp> {
+    let filled = filled(Arc::new(DeliveryQueueView), log, 50).await;
+    assert_eq!(filled.parked().await, [""; 0]);
+    let row: SubscriberRow = filled.reader().get("crm").await.unwrap().unwrap();
+    row.breaker.probe_at()
+}
+
+#[tokio::test]
+async fn a_subscriber_in_trouble_is_left_alone_until_it_answers_or_somebody_looks_after_it() {
+    let (log, mut model) = (log(), Model::default());
+    let mut turns = vec![Turn::Register(0, false)];
+    turns.extend(['a', 'b'].into_iter().flat_map(|letter| vec![Turn::Payment(letter); 4]));
+    turns.extend([0, 1, 0, 1].map(|which| Turn::Outcome(which, End::Fails)));
+    for turn in &turns {
+        play(&log, &mut model, turn).await;
+    }
+    assert_eq!(left_alone_until(&log).await, None);
+    play(&log, &mut model, &Turn::Outcome(0, End::Fails)).await;
+    assert!(left_alone_until(&log).await.is_some());
+    tell(&log, "subscriber-crm", &subscriber::Event::Paused { why: PausedWhy::Operator });
+    assert!(left_alone_until(&log).await.is_some());
+    tell(&log, "subscriber-crm", &subscriber::Event::Resumed {});
+    assert_eq!(left_alone_until(&log).await, None);
+    for which in [0, 1, 0, 1, 0] {
+        play(&log, &mut model, &Turn::Outcome(which, End::Fails)).await;
+    }
+    assert!(left_alone_until(&log).await.is_some());
+    play(&log, &mut model, &Turn::Outcome(1, End::Arrives)).await;
+    assert_eq!(left_alone_until(&log).await, None);
 }
 
 proptest! {
