@@ -6,3 +6,6 @@ pub mod pointer;
 pub mod sim;
 pub mod stripe;
 pub mod generic;
+
+#[cfg(test)]
+mod altered_tests;
