@@ -17,7 +17,10 @@ create table data_key (
 create table tombstone (
     merchant text not null,
     purpose text not null,
-    constraint tombstone_unique primary key (merchant, purpose)
+    key_id text,
+    erased_at integer not null,
+    constraint tombstone_unique primary key (merchant, purpose),
+    constraint tombstone_key_unique unique (key_id)
 ) strict;
 
 create table secret (

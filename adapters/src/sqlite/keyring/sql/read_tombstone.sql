@@ -1,1 +1,1 @@
-select 1 from tombstone where merchant = ?1 and purpose = ?2
+select 1 from tombstone where key_id = ?1

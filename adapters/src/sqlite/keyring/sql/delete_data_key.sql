@@ -1,0 +1,1 @@
+delete from data_key where merchant = ?1 and purpose = ?2
