@@ -71,7 +71,33 @@ pub(super) struct Writer {
 
 struct Job {
     request: AppendRequest,
-    reply: oneshot::Sender<Answer>,
+    reply: Waiting,
+}
+
+/// The reply of a request that waits. Dropped while it waits, it says that nothing was applied, so
+/// that this also holds for a request that slips into the queue while the thread is ending.
+struct Waiting(Option<oneshot::Sender<Answer>>);
+
+impl Waiting {
+    /// The request is started: from here on only its answer tells what became of it.
+    fn started(mut self) -> Option<oneshot::Sender<Answer>> {
+        self.0.take()
+    }
+
+    /// Answers without starting. A caller that is gone needs no answer.
+    fn refuse(mut self, error: AppendError) {
+        if let Some(reply) = self.0.take() {
+            let _ = reply.send(Err(error));
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(reply) = self.0.take() {
+            let _ = reply.send(Err(not_applied(NotTaken::Stopped)));
+        }
+    }
 }
 
 /// Why the writer did not take a request.
@@ -120,12 +146,15 @@ impl Writer {
             return Err(not_applied(NotTaken::Stopped));
         };
         queue
-            .try_send(Job { request, reply })
+            .try_send(Job {
+                request,
+                reply: Waiting(Some(reply)),
+            })
             .map_err(|refused| match refused {
                 TrySendError::Full(_) => not_applied(NotTaken::QueueFull),
                 TrySendError::Disconnected(_) => not_applied(NotTaken::Stopped),
             })?;
-        // The thread answers every job that it took. If it panicked instead, nobody knows.
+        // The thread answers every job that it started. If it panicked instead, nobody knows.
         answer.await.unwrap_or_else(|_| {
             let cause = Box::new(NotTaken::Stopped);
             Err(AppendError::Unavailable {
@@ -161,10 +190,7 @@ impl Thread {
         let mut unsaved = false;
         while !self.failed() {
             match self.jobs.recv_timeout(self.patience(unsaved)) {
-                Ok(job) if self.full() => {
-                    // A caller that is gone needs no answer.
-                    let _ = job.reply.send(Err(AppendError::Full));
-                }
+                Ok(job) if self.full() => job.reply.refuse(AppendError::Full),
                 Ok(job) => {
                     self.commit(job);
                     unsaved = true;
@@ -179,10 +205,7 @@ impl Thread {
             }
             self.probe_when_due();
         }
-        // What waits in the queue of a failed store was never started.
-        for job in self.jobs.try_iter() {
-            let _ = job.reply.send(Err(not_applied(NotTaken::Stopped)));
-        }
+        // What waits in the queue of a failed store goes with the queue and was never started.
     }
 
     /// How long the thread may sleep when no request comes.
@@ -213,12 +236,12 @@ impl Thread {
                 .sum::<usize>()
         };
         let mut bytes = size(&first);
-        let (mut requests, mut replies) = (vec![first.request], vec![first.reply]);
+        let (mut requests, mut replies) = (vec![first.request], vec![first.reply.started()]);
         while requests.len() < BATCH_REQUESTS_MAX && bytes < BATCH_BYTES_MAX {
             let Ok(job) = self.jobs.try_recv() else { break };
             bytes += size(&job);
             requests.push(job.request);
-            replies.push(job.reply);
+            replies.push(job.reply.started());
         }
         let Setup {
             connection,
@@ -233,7 +256,8 @@ impl Thread {
             .heads
             .send_if_modified(|head| std::mem::replace(head, done.head) != done.head);
         for (reply, answer) in replies.into_iter().zip(done.answers) {
-            let _ = reply.send(answer);
+            // A caller that is gone needs no answer.
+            let _ = reply.map(|reply| reply.send(answer));
         }
     }
 
@@ -312,5 +336,27 @@ impl Drop for TellOfPanic {
             self.0
                 .send_replace(Health::Failed("the writer's thread panicked".into()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_was_never_started_hears_it_and_who_was_started_does_not_know() {
+        let (reply, answer) = oneshot::channel();
+        drop(Waiting(Some(reply)));
+        let told = answer.await.unwrap();
+        assert!(matches!(
+            told,
+            Err(AppendError::Unavailable {
+                outcome: Outcome::NotApplied,
+                ..
+            })
+        ));
+        let (reply, answer) = oneshot::channel();
+        drop(Waiting(Some(reply)).started());
+        assert!(answer.await.is_err());
     }
 }
