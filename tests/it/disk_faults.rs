@@ -3,7 +3,7 @@
 //! The script runs in a process of its own under `strace`, which makes the k-th call fail or kills
 //! the process there. Whatever happened, what was acknowledged is there afterwards, nothing is
 //! acknowledged after a failed sync, and sending everything again leaves one copy. Needs `strace`,
-//! so it runs with `COUNTERFOIL_LONG=1` only.
+//! so it runs with `SLOW=1` only.
 
 use std::path::Path;
 use std::process::Command;
@@ -146,7 +146,7 @@ async fn check(folder: &Path, run: &Run, context: &str) {
 }
 
 fn long() -> bool {
-    std::env::var_os("COUNTERFOIL_LONG").is_some_and(|value| value == "1")
+    std::env::var_os("SLOW").is_some_and(|value| value == "1")
 }
 
 #[tokio::test]

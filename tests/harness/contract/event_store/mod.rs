@@ -1,7 +1,7 @@
 //! What every event store must do. The macro [`event_store_contract`](crate::event_store_contract)
 //! names every promise once, so that no adapter can leave one out.
 //!
-//! The default run is short; with `COUNTERFOIL_LONG=1` the races run for longer.
+//! The default run is short; with `SLOW=1` the races run for longer.
 
 mod appends;
 mod claims;
@@ -89,9 +89,9 @@ macro_rules! event_store_contract {
     )+};
 }
 
-/// `short`, or `long` when `COUNTERFOIL_LONG=1`.
+/// `short`, or `long` when `SLOW=1`.
 pub(crate) fn rounds(short: u64, long: u64) -> u64 {
-    if std::env::var_os("COUNTERFOIL_LONG").is_some_and(|value| value == "1") {
+    if std::env::var_os("SLOW").is_some_and(|value| value == "1") {
         long
     } else {
         short
