@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::command::{Precheck, Refusal, StartAttempt};
 use super::event::{Event, PrecheckRefusal, PrecheckVerdict};
 use super::exception::ExceptionKind;
+use super::label::Label;
 use super::recording::Recording;
 use super::request::{Attempt, AttemptState, Closure, Request};
 use crate::ids::ProviderRef;
@@ -20,7 +21,8 @@ pub(super) fn payable(request: &Request, now: Timestamp) -> Result<(), Refusal> 
     if open { Ok(()) } else { Err(Refusal::NotPayable { label: request.label() }) }
 }
 
-/// Rows A6, A6b and A6c. A live attempt at the same account is used again: no event.
+/// Rows A6, A6b and A6c. A live attempt at the same account for what is still due is used again: no
+/// event.
 pub(super) fn start(request: &Request, command: &StartAttempt, now: Timestamp) -> Result<Vec<Event>, Refusal> {
     payable(request, now)?;
     let terms = request.terms();
@@ -31,10 +33,12 @@ pub(super) fn start(request: &Request, command: &StartAttempt, now: Timestamp) -
     if request.attempts().values().any(|attempt| attempt.in_flight() || doubtful(attempt)) {
         return Err(Refusal::PaymentInFlight);
     }
-    if request.live_attempt(now).is_some_and(|(_, live)| live.account == command.account) {
+    let missing = request.missing_minor();
+    let reusable = |live: &Attempt| live.account == command.account && live.amount.minor() == missing;
+    if request.live_attempt(now).is_some_and(|(_, live)| reusable(live)) {
         return Ok(vec![]);
     }
-    let attempt_no = request.attempts().keys().next_back().map_or(1, |last| last + 1);
+    let attempt_no = request.attempts().keys().next_back().map_or(1, |last| last.saturating_add(1));
     if attempt_no > Refusal::ATTEMPTS_MAX {
         return Err(Refusal::TooManyAttempts { max: Refusal::ATTEMPTS_MAX });
     }
@@ -44,7 +48,7 @@ pub(super) fn start(request: &Request, command: &StartAttempt, now: Timestamp) -
         provider: command.provider.clone(),
         account: command.account.clone(),
         our_reference: our_reference(request, attempt_no),
-        amount: Sum::new(request.missing_minor(), terms.amount.currency()).money().unwrap_or(terms.amount),
+        amount: Sum::new(missing, terms.amount.currency()).money().unwrap_or(terms.amount),
         session_expires_at: session_end.min(terms.expires_at),
     }])
 }
@@ -60,8 +64,16 @@ pub(super) fn settle(request: &Request, attempt_no: u32, event: Event) -> Result
     match (&attempt.state, &event) {
         (AttemptState::Uncertain, Event::AttemptUncertain { .. }) => Ok(vec![]),
         (AttemptState::Started | AttemptState::Uncertain, _) => Ok(vec![event]),
-        // A notification was faster than the register answer; where to pay is still worth keeping.
-        (AttemptState::InFlight(_), Event::AttemptRegistered { .. }) if attempt.pay_url.is_none() => Ok(vec![event]),
+        // A notification or look-up was faster than the register answer; what that tells is still
+        // worth keeping.
+        (
+            AttemptState::Registered | AttemptState::InFlight(_),
+            Event::AttemptRegistered { provider_order_ref, pay_url, .. },
+        ) if (attempt.provider_order_ref.is_none() && provider_order_ref.is_some())
+            || (attempt.pay_url.is_none() && pay_url.is_some()) =>
+        {
+            Ok(vec![event])
+        }
         (
             AttemptState::Registered
             | AttemptState::InFlight(_)
@@ -101,7 +113,10 @@ pub fn verdict(request: &Request, command: &Precheck, now: Timestamp) -> Result<
     let attempt = known(request, command.attempt_no)?;
     let refused = |reason| Ok(PrecheckVerdict::Refused { reason });
     let others = request.attempts().iter().filter(|(number, _)| **number != command.attempt_no);
-    let other_paying = |attempt: &Attempt| attempt.in_flight() || attempt.state == AttemptState::Captured;
+    // A part that came through another attempt is no second payment of what is still missing (D3).
+    let rest = request.label() == Label::PartiallyPaid && attempt.amount.minor() == request.missing_minor();
+    let other_paying =
+        |other: &Attempt| other.in_flight() || (other.state == AttemptState::Captured && !rest);
     if payable(request, now).is_err() || !attempt.may_still_pay() {
         refused(PrecheckRefusal::NotPayable)
     } else if attempt.account != command.account {

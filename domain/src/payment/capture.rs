@@ -34,18 +34,22 @@ impl Recording {
     pub(super) fn captured(&mut self, command: &RecordFacts, attempt_no: u32, fact: &Fact) -> Outcome {
         let (observation, rules) = (&command.observation, &command.rules);
         let can_ask = rules.look_up && observation.class < EvidenceClass::LookedUp;
-        let (Some(transaction), Some(money)) = (&fact.transaction, fact.amount) else {
+        let key = fact.transaction.as_ref().map(|transaction| CaptureKey {
+            provider: observation.provider.clone(),
+            account: observation.account.clone(),
+            transaction: transaction.clone(),
+        });
+        let known = key.as_ref().and_then(|key| self.request.captures().get(key));
+        let (Some(key), Some(money)) = (key.clone(), fact.amount) else {
+            if known.is_some() {
+                return Outcome::Duplicate; // row B1: the amount is proved already.
+            }
             if !can_ask {
                 self.open_case(ExceptionKind::UnprovableAmount, about(fact), None); // row D8
             }
             return ask_or(can_ask, Outcome::Refused);
         };
-        let key = CaptureKey {
-            provider: observation.provider.clone(),
-            account: observation.account.clone(),
-            transaction: transaction.clone(),
-        };
-        if let Some(known) = self.request.captures().get(&key) {
+        if let Some(known) = known {
             if known.amount == money {
                 return Outcome::Duplicate; // rows B1, C7
             }
@@ -91,7 +95,8 @@ impl Recording {
     fn by_amount(&mut self, captured: &Captured<'_>) {
         let (came, missing) = (captured.money.minor(), self.request.missing_minor());
         let rules = &self.request.terms().rules;
-        let split = if came.abs_diff(missing) <= rules.tolerance_minor.0.unsigned_abs() {
+        let tolerance = u64::try_from(rules.tolerance_minor.0).unwrap_or(0);
+        let split = if came.abs_diff(missing) <= tolerance {
             Split { applied: came, why: None, verifies: true } // rows A12, C4, D3, D5
         } else if came > missing {
             Split { applied: missing, why: Some(ExceptionKind::Overpaid), verifies: true } // row D4

@@ -34,7 +34,7 @@ pub(super) fn expire(request: &Request, check: ExpiryCheck, now: Timestamp) -> R
     match check {
         ExpiryCheck::Confirmed => recording.close_as_expired(true),
         ExpiryCheck::Processing => {
-            recording.push(Event::ExpiryDeferred { until: now.plus(DEFERRED_FOR), why: DeferredWhy::Processing });
+            recording.defer(now.plus(DEFERRED_FOR), DeferredWhy::Processing);
         }
         ExpiryCheck::Unknown { look_up } => {
             let (grace, severity) = if look_up {
@@ -45,7 +45,7 @@ pub(super) fn expire(request: &Request, check: ExpiryCheck, now: Timestamp) -> R
             let end = expires_at.plus(grace);
             if now < end {
                 let until = now.plus(DEFERRED_FOR).min(end);
-                recording.push(Event::ExpiryDeferred { until, why: DeferredWhy::Unknown });
+                recording.defer(until, DeferredWhy::Unknown);
             } else {
                 recording.close_as_expired(false);
                 recording.open_case_as(ExceptionKind::StatusUnknown, severity, "expiry".to_owned(), None);
@@ -84,6 +84,14 @@ impl Recording {
     pub(super) fn close_as_expired(&mut self, confirmed: bool) {
         self.set_parts_aside();
         self.push(Event::Expired { confirmed });
+    }
+
+    /// Postpones the expiry, unless it is postponed already for the same reason.
+    fn defer(&mut self, until: Timestamp, why: DeferredWhy) {
+        let waits = self.request.deferred().is_some_and(|known| known.why == why && self.now < known.until);
+        if !waits {
+            self.push(Event::ExpiryDeferred { until, why });
+        }
     }
 
     fn set_parts_aside(&mut self) {

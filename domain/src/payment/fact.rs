@@ -162,6 +162,32 @@ impl Fact {
             provider_status: None,
         }
     }
+
+    /// Every identifier that the provider's message holds and this fact repeats.
+    pub fn references(&self) -> Vec<&str> {
+        let of_kind = match &self.kind {
+            FactKind::Registered
+            | FactKind::Processing
+            | FactKind::Authorised
+            | FactKind::Captured
+            | FactKind::Declined
+            | FactKind::SessionExpired
+            | FactKind::Unknown => None,
+            FactKind::Voided { reversal }
+            | FactKind::Refunded { reversal, .. }
+            | FactKind::RefundFailed { reversal } => reversal.as_ref(),
+            FactKind::DisputeOpened { dispute, .. }
+            | FactKind::DisputeWon { dispute }
+            | FactKind::DisputeLost { dispute } => Some(dispute),
+        };
+        let ids = [
+            self.our_reference.as_ref(),
+            self.provider_order_ref.as_ref(),
+            self.transaction.as_ref(),
+            of_kind,
+        ];
+        ids.into_iter().flatten().map(ProviderRef::as_str).chain(self.payee.as_deref()).collect()
+    }
 }
 
 /// What one notification, look-up or statement row says.

@@ -21,6 +21,8 @@ mod attempt;
 mod capture;
 mod reversal;
 mod close;
+#[cfg(test)]
+mod tests;
 
 pub use attempt::verdict;
 pub use close::{DEFERRED_FOR, GRACE_WITH_LOOK_UP, GRACE_WITHOUT_LOOK_UP};

@@ -32,24 +32,31 @@ pub fn record(request: &Request, command: &RecordFacts, now: Timestamp) -> Recor
 
 impl Recording {
     fn fact(&mut self, command: &RecordFacts, fact: &Fact) -> Outcome {
-        let rules = &command.rules;
-        if fact.mode.is_some_and(|mode| mode != rules.mode) {
+        let (observation, rules) = (&command.observation, &command.rules);
+        let sufficient = rules.sufficient(observation.class);
+        let other_mode =
+            rules.mode != self.request.terms().mode || fact.mode.is_some_and(|mode| mode != rules.mode);
+        if sufficient && other_mode {
             self.open_case(ExceptionKind::ModeMismatch, about(fact), None); // row G7
             return Outcome::Refused;
         }
+        // Words of the message name a case only where the message is proof enough: nobody may fill
+        // the stream with cases.
+        let subject = |words: String| if sufficient { words } else { observation.account.to_string() };
         let attempt_no = match &command.target {
             Target::Attempt(number) => *number,
-            Target::Foreign(reference) => return self.foreign(fact, reference.as_str()),
+            Target::Foreign(reference) => return self.foreign(fact, subject(reference.to_string())),
         };
         let Some(attempt) = self.request.attempts().get(&attempt_no).cloned() else {
-            return self.foreign(fact, &about(fact));
+            return self.foreign(fact, subject(about(fact)));
         };
-        if is_of_another_order(&attempt, fact) {
+        if !sufficient {
+            return ask_or(rules.look_up, Outcome::Refused); // row A13
+        }
+        let other_account = attempt.provider != observation.provider || attempt.account != observation.account;
+        if other_account || is_of_another_order(&attempt, fact) {
             self.open_case(ExceptionKind::IdentityMismatch, about(fact), None); // row G5
             return Outcome::Refused;
-        }
-        if !rules.sufficient(command.observation.class) {
-            return ask_or(rules.look_up, Outcome::Refused); // row A13
         }
         match &fact.kind {
             FactKind::Registered => self.registered(command, attempt_no, &attempt, fact),
@@ -77,11 +84,11 @@ impl Recording {
     }
 
     /// Row G3. Only what speaks of money is worth a case.
-    fn foreign(&mut self, fact: &Fact, reference: &str) -> Outcome {
+    fn foreign(&mut self, fact: &Fact, subject: String) -> Outcome {
         if fact.transaction.is_none() && fact.amount.is_none() {
             return Outcome::Stale;
         }
-        self.open_case(ExceptionKind::ForeignAttempt, reference, None);
+        self.open_case(ExceptionKind::ForeignAttempt, subject, None);
         Outcome::Refused
     }
 
@@ -89,16 +96,14 @@ impl Recording {
     /// (there only when we asked, since a message may be older than the doubt) and is no progress
     /// otherwise.
     fn registered(&mut self, command: &RecordFacts, attempt_no: u32, attempt: &Attempt, fact: &Fact) -> Outcome {
-        let answers = match attempt.state {
-            AttemptState::Started | AttemptState::Uncertain => true,
-            AttemptState::InFlight(Progress::Unknown) => command.observation.class >= EvidenceClass::LookedUp,
-            AttemptState::Registered
-            | AttemptState::InFlight(Progress::Processing | Progress::Authorised)
-            | AttemptState::Failed(_)
-            | AttemptState::Captured => false,
-        };
-        if !answers {
-            return Outcome::Duplicate;
+        match attempt.state {
+            AttemptState::Started | AttemptState::Uncertain => {}
+            AttemptState::InFlight(Progress::Unknown)
+                if command.observation.class >= EvidenceClass::LookedUp => {}
+            AttemptState::Registered => return Outcome::Duplicate,
+            AttemptState::InFlight(_) | AttemptState::Failed(_) | AttemptState::Captured => {
+                return Outcome::Stale; // row C1
+            }
         }
         self.push(Event::AttemptRegistered {
             attempt_no,
@@ -156,12 +161,13 @@ impl Recording {
         }
     }
 
-    /// Row H1: the provider was asked because a customer said that they paid, and it says not.
+    /// Row H1: the provider was asked because a customer said that they paid, and it says not. That
+    /// it could not say is no answer.
     fn answer_notices(&mut self, command: &RecordFacts) {
-        let captured = |fact: &Fact| fact.kind == FactKind::Captured;
+        let no_denial = |fact: &Fact| matches!(fact.kind, FactKind::Captured | FactKind::Unknown);
         let asked = command.observation.class == EvidenceClass::LookedUp;
         let notices = self.request.notices();
-        if asked && notices > 0 && self.request.payable() && !command.observation.facts.iter().any(captured) {
+        if asked && notices > 0 && self.request.payable() && !command.observation.facts.iter().any(no_denial) {
             self.open_case(ExceptionKind::PayerNotice, format!("notice {notices}"), None);
         }
     }

@@ -15,15 +15,16 @@ pub enum Outcome {
     /// Not acted on; a case may have been opened.
     #[serde(rename = "refused")]
     Refused,
-    /// Nothing here explains it yet; tried again when something does.
-    #[serde(rename = "parked")]
-    Parked,
     /// No request explains it; booked as unmatched where it is money.
     #[serde(rename = "unmatched")]
     Unmatched,
     /// Recorded.
     #[serde(rename = "applied")]
     Applied,
+    /// Nothing here explains it yet; tried again when something does. It stands above *applied*, so
+    /// that the rest of an observation is not forgotten; what was applied is then a duplicate.
+    #[serde(rename = "parked")]
+    Parked,
     /// Not proof enough: the provider is to be asked now.
     #[serde(rename = "look_up")]
     LookUp,

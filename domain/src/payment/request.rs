@@ -100,7 +100,9 @@ impl Attempt {
     }
 }
 
-/// One movement of money to us. `applied + unapplied + returned` is always the captured amount.
+/// One movement of money to us. `applied + unapplied + returned` is always the captured amount, which
+/// fits 64 bits, so no decision of ours overflows; the arithmetic saturates all the same, because a
+/// fold never fails, not even on a damaged stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capture {
     /// Through which attempt.
@@ -126,14 +128,23 @@ pub struct Capture {
 impl Capture {
     /// Everything that went back.
     pub fn returned(&self) -> i64 {
-        self.returned_applied + self.returned_unapplied
+        self.returned_applied.saturating_add(self.returned_unapplied)
+    }
+
+    /// True when some of it counts, or counted, towards what is due.
+    pub fn counts(&self) -> bool {
+        self.applied > 0 || self.returned_applied > 0
     }
 
     fn give_back(&mut self, applied: i64, unapplied: i64) {
-        self.applied -= applied;
-        self.returned_applied += applied;
-        self.unapplied -= unapplied;
-        self.returned_unapplied += unapplied;
+        self.applied = self.applied.saturating_sub(applied);
+        self.returned_applied = self.returned_applied.saturating_add(applied);
+        self.unapplied = self.unapplied.saturating_sub(unapplied);
+        self.returned_unapplied = self.returned_unapplied.saturating_add(unapplied);
+    }
+
+    fn take_again(&mut self, applied: i64, unapplied: i64) {
+        self.give_back(applied.saturating_neg(), unapplied.saturating_neg());
     }
 }
 
@@ -254,31 +265,38 @@ impl Request {
     /// Captured money in the currency of the terms that counts towards what is due, before
     /// anything went back.
     pub fn applied_gross(&self) -> i64 {
-        self.due_captures().map(|capture| capture.applied + capture.returned_applied).sum()
+        self.total(|capture| capture.applied.saturating_add(capture.returned_applied))
     }
 
     /// What went back out of the applied parts.
     pub fn returned_applied(&self) -> i64 {
-        self.due_captures().map(|capture| capture.returned_applied).sum()
+        self.total(|capture| capture.returned_applied)
     }
 
     /// What is applied now.
     pub fn applied(&self) -> Sum {
-        Sum::new(self.applied_gross() - self.returned_applied(), self.terms.amount.currency())
+        Sum::new(self.total(|capture| capture.applied), self.terms.amount.currency())
     }
 
     /// Money that waits for a person, per currency.
     pub fn unapplied(&self) -> Vec<Sum> {
         let mut sums: BTreeMap<_, i64> = BTreeMap::new();
         for capture in self.captures.values().filter(|capture| capture.unapplied > 0) {
-            *sums.entry(capture.amount.currency()).or_default() += capture.unapplied;
+            let sum = sums.entry(capture.amount.currency()).or_default();
+            *sum = sum.saturating_add(capture.unapplied);
         }
         sums.into_iter().map(|(currency, minor)| Sum::new(minor, currency)).collect()
     }
 
     /// What is still due; zero or negative when all is there.
     pub fn missing_minor(&self) -> i64 {
-        self.terms.amount.minor() - self.applied().minor()
+        self.terms.amount.minor().saturating_sub(self.applied().minor())
+    }
+
+    /// A total over the captures of the due currency. It stops at the end of 64 bits, which only
+    /// totals over several absurd captures reach; each capture stays exact.
+    fn total(&self, part: impl Fn(&Capture) -> i64) -> i64 {
+        self.due_captures().map(part).fold(0, i64::saturating_add)
     }
 
     fn due_captures(&self) -> impl Iterator<Item = &Capture> {
@@ -288,21 +306,32 @@ impl Request {
 
     /// The one word people see. First match wins.
     pub fn label(&self) -> Label {
-        let (gross, returned) = (self.applied_gross(), self.returned_applied());
-        let all_returned = gross > 0 && returned >= gross;
-        let disputed = |outcome| self.disputes.values().any(|dispute| dispute.outcome == outcome);
+        let (applied, returned) = (self.applied().minor(), self.returned_applied());
+        let all_returned = returned > 0 && applied <= 0;
+        // A dispute about money that never counted (a second payment) does not touch the order.
+        let counts = |dispute: &Dispute| self.captures.get(&dispute.capture).is_some_and(Capture::counts);
+        let disputed =
+            |outcome| self.disputes.values().any(|dispute| dispute.outcome == outcome && counts(dispute));
         match (&self.verified, &self.closure) {
             (Some(_), _) if disputed(None) => Label::Disputed,
             (Some(_), _) if all_returned && disputed(Some(DisputeOutcome::Lost)) => Label::ChargedBack,
             (Some(_), _) if all_returned => Label::Refunded,
-            (Some(_), _) if returned > 0 => Label::PartiallyRefunded,
+            (Some(verified), _) if returned > 0 && applied < self.verified_minor(verified) => {
+                Label::PartiallyRefunded
+            }
             (Some(_), _) => Label::Paid,
             (None, Closure::Cancelled(_)) => Label::Cancelled,
             (None, Closure::Expired) => Label::Expired,
-            (None, Closure::Open) if gross > returned => Label::PartiallyPaid,
+            (None, Closure::Open) if applied > 0 => Label::PartiallyPaid,
             (None, Closure::Open) if self.attempts.values().any(Attempt::in_flight) => Label::Processing,
             (None, Closure::Open) => Label::Pending,
         }
+    }
+
+    /// What was applied when the payment was verified. A part that went back before that is no refund
+    /// of the payment.
+    pub(super) fn verified_minor(&self, verified: &Verification) -> i64 {
+        self.terms.amount.minor().saturating_sub(verified.rounding_minor)
     }
 
     /// What a bot may show.
@@ -358,8 +387,8 @@ impl Request {
             }
             Event::AttemptRegistered { attempt_no, provider_order_ref, pay_url, session_expires_at } => {
                 self.with_attempt(*attempt_no, |attempt| {
-                    attempt.provider_order_ref = provider_order_ref.clone();
-                    attempt.pay_url = pay_url.clone();
+                    attempt.provider_order_ref = provider_order_ref.clone().or(attempt.provider_order_ref.take());
+                    attempt.pay_url = pay_url.clone().or(attempt.pay_url.take());
                     attempt.session_expires_at = session_expires_at.unwrap_or(attempt.session_expires_at);
                     let doubtful = AttemptState::InFlight(Progress::Unknown);
                     if matches!(attempt.state, AttemptState::Started | AttemptState::Uncertain) || attempt.state == doubtful {
@@ -395,8 +424,8 @@ impl Request {
                 self.captures.insert(capture.clone(), money);
             }
             Event::CaptureUnapplied { capture, minor, .. } => self.with_capture(capture, |capture| {
-                capture.applied -= minor.0;
-                capture.unapplied += minor.0;
+                capture.applied = capture.applied.saturating_sub(minor.0);
+                capture.unapplied = capture.unapplied.saturating_add(minor.0);
             }),
             Event::PaymentVerified { method, late, rounding_minor, paid_at, .. } => {
                 self.verified = Some(Verification {
@@ -414,7 +443,7 @@ impl Request {
             Event::RefundSettled { capture, reversal, applied, unapplied, .. } => {
                 self.with_capture(capture, |capture| {
                     capture.give_back(applied.0, unapplied.0);
-                    capture.refunded += applied.0 + unapplied.0;
+                    capture.refunded = capture.refunded.saturating_add(applied.0).saturating_add(unapplied.0);
                     if let Some(id) = reversal {
                         capture.reversals.insert(id.clone(), (applied.0, unapplied.0));
                     }
@@ -422,8 +451,8 @@ impl Request {
             }
             Event::RefundReversed { capture, reversal, applied, unapplied } => {
                 self.with_capture(capture, |capture| {
-                    capture.give_back(-applied.0, -unapplied.0);
-                    capture.refunded -= applied.0 + unapplied.0;
+                    capture.take_again(applied.0, unapplied.0);
+                    capture.refunded = capture.refunded.saturating_sub(applied.0).saturating_sub(unapplied.0);
                     capture.reversals.insert(reversal.clone(), (0, 0));
                 });
             }

@@ -8,7 +8,7 @@ use super::fact::{Fact, FactKind, RefundAmount};
 use super::label::Label;
 use super::outcome::Outcome;
 use super::recording::Recording;
-use super::request::Capture;
+use super::request::{Capture, Dispute};
 use crate::ids::{CaseId, ProviderRef};
 use crate::money::{MinorText, Money, Sum};
 use crate::time::Timestamp;
@@ -24,17 +24,25 @@ impl Recording {
                 let all = capture.applied + capture.unapplied;
                 self.settle(&key, &capture, RefundKind::Void, reversal.as_ref(), all)
             }
+            FactKind::Refunded { amount: RefundAmount::Cumulative(sum), .. }
+                if sum.currency() != capture.amount.currency() =>
+            {
+                self.contradicts(&key)
+            }
+            FactKind::Refunded { amount: RefundAmount::Delta(money), .. }
+                if !money.same_currency(capture.amount) =>
+            {
+                self.contradicts(&key)
+            }
             FactKind::Refunded { amount: RefundAmount::Cumulative(sum), reversal } => {
-                let more = sum.minor() - capture.refunded;
+                let more = sum.minor().saturating_sub(capture.refunded);
                 self.settle(&key, &capture, RefundKind::Refund, reversal.as_ref(), more)
             }
             FactKind::Refunded { amount: RefundAmount::Delta(money), reversal: Some(id) } => {
                 self.settle(&key, &capture, RefundKind::Refund, Some(id), money.minor())
             }
             FactKind::Refunded { amount: RefundAmount::Delta(_), reversal: None } => {
-                // A repeat could not be told from a second refund.
-                self.open_case(ExceptionKind::ProviderContradiction, format!("refund of {key}"), Some(&key));
-                Outcome::Refused
+                self.contradicts(&key) // A repeat could not be told from a second refund.
             }
             FactKind::RefundFailed { reversal } => self.refund_came_back(&key, &capture, reversal.as_ref()),
             FactKind::DisputeOpened { dispute, amount, reason, due_by } => {
@@ -54,11 +62,13 @@ impl Recording {
 
     /// The capture that a reversal names, or the only one of its attempt where it names none.
     fn reversed_capture(&self, command: &RecordFacts, attempt_no: u32, fact: &Fact) -> Option<(CaptureKey, Capture)> {
+        let observation = &command.observation;
         if let FactKind::DisputeWon { dispute } | FactKind::DisputeLost { dispute } = &fact.kind {
             let key = &self.request.disputes().get(dispute)?.capture;
-            return self.request.captures().get_key_value(key).map(|(key, capture)| (key.clone(), capture.clone()));
+            let told_by_its_account = key.provider == observation.provider && key.account == observation.account;
+            let known = self.request.captures().get_key_value(key).filter(|_| told_by_its_account);
+            return known.map(|(key, capture)| (key.clone(), capture.clone()));
         }
-        let observation = &command.observation;
         let mut candidates = self.request.captures().iter().filter(|(key, capture)| match &fact.transaction {
             Some(transaction) => {
                 key.transaction == *transaction
@@ -84,28 +94,44 @@ impl Recording {
             return Outcome::Duplicate; // row F8
         }
         let (applied, unapplied) = parts(capture, minor);
-        if applied + unapplied < minor {
-            self.open_case(ExceptionKind::ProviderContradiction, format!("refund of {key}"), Some(key));
+        let settled = applied + unapplied;
+        if settled > 0 {
+            self.push(Event::RefundSettled {
+                capture: key.clone(),
+                kind,
+                reversal: reversal.cloned(),
+                applied: MinorText(applied),
+                unapplied: MinorText(unapplied),
+                cumulative: Sum::new(capture.refunded + settled, capture.amount.currency()),
+                requested: false,
+            });
         }
-        if applied + unapplied == 0 {
-            return Outcome::Stale;
+        // The total told so far is the same in a repeat and another one in the next refund.
+        let told = capture.refunded.saturating_add(minor);
+        let about = reversal.map_or_else(|| format!("{key} {told}"), ToString::to_string);
+        let disputed =
+            |dispute: &Dispute| dispute.capture == *key && dispute.outcome != Some(DisputeOutcome::Won);
+        if self.request.disputes().values().any(disputed) {
+            self.open_case(ExceptionKind::RefundAndDispute, about, Some(key)); // row F14
+        } else {
+            if settled < minor {
+                self.contradicts(key);
+            }
+            let case = match kind {
+                RefundKind::Refund => ExceptionKind::UnrequestedRefund, // row F7
+                RefundKind::Void => ExceptionKind::UnrequestedVoid,     // row F10
+            };
+            if settled > 0 {
+                self.open_case(case, about, Some(key));
+            }
         }
-        self.push(Event::RefundSettled {
-            capture: key.clone(),
-            kind,
-            reversal: reversal.cloned(),
-            applied: MinorText(applied),
-            unapplied: MinorText(unapplied),
-            cumulative: Sum::new(capture.refunded + applied + unapplied, capture.amount.currency()),
-            requested: false,
-        });
-        let case = match kind {
-            RefundKind::Refund => ExceptionKind::UnrequestedRefund, // row F7
-            RefundKind::Void => ExceptionKind::UnrequestedVoid,     // row F10
-        };
-        let about = reversal.map_or_else(|| format!("{key} {minor}"), ToString::to_string);
-        self.open_case(case, about, Some(key));
-        Outcome::Applied
+        if settled > 0 { Outcome::Applied } else { Outcome::Stale }
+    }
+
+    /// The provider states a reversal that cannot be.
+    fn contradicts(&mut self, key: &CaptureKey) -> Outcome {
+        self.open_case(ExceptionKind::ProviderContradiction, format!("refund of {key}"), Some(key));
+        Outcome::Refused
     }
 
     /// Row F9.
@@ -120,8 +146,22 @@ impl Recording {
             applied: MinorText(applied),
             unapplied: MinorText(unapplied),
         });
+        self.set_surplus_aside(key, applied);
         self.open_case(ExceptionKind::RefundReversed, id.to_string(), Some(key));
         Outcome::Applied
+    }
+
+    /// Money that came back restores what was verified, and verifies nothing: of the `applied` part,
+    /// what is more than the verified amount waits for a person.
+    fn set_surplus_aside(&mut self, key: &CaptureKey, applied: i64) {
+        let request = &self.request;
+        let surplus = request.verified().map_or(applied, |verified| {
+            request.applied().minor().saturating_sub(request.verified_minor(verified)).clamp(0, applied)
+        });
+        if surplus > 0 {
+            let (capture, minor) = (key.clone(), MinorText(surplus));
+            self.push(Event::CaptureUnapplied { capture, minor, why: ExceptionKind::RefundReversed });
+        }
     }
 
     /// Rows F11 and F14.
@@ -138,10 +178,16 @@ impl Recording {
             return Outcome::Duplicate;
         }
         let refunded = self.request.label() == Label::Refunded;
+        let comparable = amount.filter(|amount| amount.same_currency(capture.amount));
+        if amount != comparable {
+            // Minor units of two currencies cannot be compared: all of the capture is at stake.
+            let about = format!("dispute {dispute}");
+            self.open_case(ExceptionKind::ProviderContradiction, about, Some(key));
+        }
         self.push(Event::DisputeOpened {
             dispute: dispute.clone(),
             capture: key.clone(),
-            amount: amount.unwrap_or(capture.amount),
+            amount: comparable.unwrap_or(capture.amount),
             reason,
             due_by,
         });
@@ -170,15 +216,20 @@ impl Recording {
             applied: MinorText(applied),
             unapplied: MinorText(unapplied),
         });
-        if let Some(case) = self.case_of(dispute) {
+        if let Some(case) = self.case_of(dispute, outcome) {
             self.push(Event::ExceptionResolved { case, resolution: Resolution::Settled });
         }
         Outcome::Applied
     }
 
-    fn case_of(&self, dispute: &ProviderRef) -> Option<CaseId> {
+    /// The case that the end of a dispute settles. Money that was refunded and then lost as well is
+    /// gone twice; that stays with a person.
+    fn case_of(&self, dispute: &ProviderRef, outcome: DisputeOutcome) -> Option<CaseId> {
         let about = dispute.as_str();
-        let is_it = |kind| matches!(kind, ExceptionKind::Dispute | ExceptionKind::RefundAndDispute);
+        let is_it = |kind| match outcome {
+            DisputeOutcome::Won => matches!(kind, ExceptionKind::Dispute | ExceptionKind::RefundAndDispute),
+            DisputeOutcome::Lost => kind == ExceptionKind::Dispute,
+        };
         let mut cases = self.request.cases().iter();
         let found = cases.find(|(_, case)| case.open && case.about == about && is_it(case.kind));
         found.map(|(id, _)| id.clone())

@@ -1,0 +1,92 @@
+//! Rows H: what customers tell and show.
+
+use super::build::*;
+use super::{Nothing, given};
+use crate::payment::event::NoticeKind;
+use crate::payment::evidence::EvidenceClass;
+use crate::payment::exception::ExceptionKind;
+use crate::payment::fact::FactKind;
+use crate::payment::label::BotLabel;
+use crate::payment::{Command, Event, Label, Refusal};
+
+fn notice() -> Command {
+    Command::RecordNotice { kind: NoticeKind::Screenshot, media: "image/png".into(), bytes: 9 }
+}
+
+fn noticed() -> Event {
+    Event::PayerNoticeRecorded { kind: NoticeKind::Screenshot, media: "image/png".into(), bytes: 9 }
+}
+
+#[test]
+fn a_screenshot_pays_nothing_h1() {
+    for events in [pending(), processing(), partially_paid(), expired_unpaid(), cancelled_unpaid(), paid()] {
+        let before = given(events.clone()).request.unwrap();
+        given(events)
+            .when(notice())
+            .at(open_time())
+            .then([noticed()])
+            .label(before.label())
+            .money(before.applied().minor(), 0);
+    }
+}
+
+#[test]
+fn a_notice_is_shown_as_in_review_h1() {
+    let decided = given(pending()).when(notice()).at(open_time());
+    assert_eq!(decided.after.unwrap().bot_label(), BotLabel::InReview);
+}
+
+#[test]
+fn a_notice_that_no_provider_can_answer_goes_to_a_person_h1() {
+    given(fresh())
+        .when(notice())
+        .at(open_time())
+        .then([noticed(), case(1, ExceptionKind::PayerNotice, "notice 1", open_time())])
+        .label(Label::Pending);
+}
+
+#[test]
+fn a_notice_that_the_look_up_denies_goes_to_a_person_h1() {
+    let told = || and(pending(), [noticed()]);
+    let denied = || case(1, ExceptionKind::PayerNotice, "notice 1", open_time());
+    given(told())
+        .when(looked_up([fact(FactKind::Registered)]))
+        .at(open_time())
+        .then([denied()])
+        .label(Label::Pending);
+    given(told()).when(looked_up([])).at(open_time()).then([denied()]);
+    given(and(told(), [denied()])).when(looked_up([])).at(open_time()).then(Nothing);
+}
+
+#[test]
+fn a_notice_that_the_look_up_confirms_needs_nobody_h1() {
+    let told = and(pending(), [noticed()]);
+    let decided = given(told)
+        .when(looked_up([captured("t1", amd(DUE))]))
+        .at(open_time())
+        .label(Label::Paid);
+    assert!(!decided.after.unwrap().in_review());
+}
+
+#[test]
+fn no_answer_denies_no_notice_h1() {
+    let told = and(pending(), [noticed()]);
+    let decided = given(told).when(looked_up([fact(FactKind::Unknown)])).at(open_time());
+    assert!(!decided.after.unwrap().in_review());
+}
+
+#[test]
+fn a_notice_is_not_evidence_h1() {
+    given(pending())
+        .when(says(EvidenceClass::PayerNotice, [captured("t1", amd(DUE))]))
+        .at(open_time())
+        .then(Nothing)
+        .label(Label::Pending);
+}
+
+#[test]
+fn notices_are_limited_h1() {
+    let many = and(pending(), (0..20).map(|_| noticed()));
+    given(many).when(notice()).at(open_time()).then(Refusal::TooManyNotices { max: 20 });
+    given([]).when(notice()).at(open_time()).then(Refusal::UnknownRequest);
+}
