@@ -15,7 +15,10 @@ use crate::sqlite::open::{Durability, Migration, OpenError, Schema, open_writer}
 const SCHEMA: Schema = Schema {
     name: "raw baseline",
     application_id: 0x4346_7262,
-    migrations: &[Migration { number: 1, sql: include_str!("migrations/0001_raw_baseline.sql") }],
+    migrations: &[Migration {
+        number: 1,
+        sql: include_str!("migrations/0001_raw_baseline.sql"),
+    }],
 };
 
 /// One bare connection.
@@ -38,9 +41,13 @@ impl RawBaseline {
     /// # Errors
     /// Whatever SQLite says.
     pub fn append(&mut self, records: &[Record]) -> Result<(), BoxError> {
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
         for record in records {
-            transaction.prepare_cached(include_str!("sql/insert_raw.sql"))?.execute((&*record.bytes,))?;
+            transaction
+                .prepare_cached(include_str!("sql/insert_raw.sql"))?
+                .execute((&*record.bytes,))?;
         }
         Ok(transaction.commit()?)
     }
@@ -70,7 +77,11 @@ mod tests {
         raw.append(&[record(3)]).unwrap();
         let sum: i64 = raw
             .connection
-            .query_row("select count(*) * 1000 + sum(length(record)) from raw", (), |row| row.get(0))
+            .query_row(
+                "select count(*) * 1000 + sum(length(record)) from raw",
+                (),
+                |row| row.get(0),
+            )
             .unwrap();
         assert_eq!(sum, 3 * 1000 + 3 * 700);
     }
