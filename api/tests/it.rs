@@ -8,3 +8,5 @@ mod events_page;
 mod pages;
 #[path = "it/settings_page.rs"]
 mod settings_page;
+#[path = "it/tutorial.rs"]
+mod tutorial;
