@@ -44,6 +44,9 @@ impl App {
             session_s_max: config.session_s_max,
         });
         let started = self.execute(id, context, &command).await?;
+        if started.replayed {
+            return self.first_start(id, started).await;
+        }
         let new = started.events.iter().find_map(|event| match event {
             Event::AttemptStarted { attempt_no, .. } => Some(*attempt_no),
             _ => None,
@@ -70,12 +73,30 @@ impl App {
             RegisterOutcome::Unknown { why } => Command::DoubtAttempt { attempt_no, why },
         };
         let context = Context { idempotency: None, ..context.clone() };
-        let executed = self.execute(id, &context, &result).await?;
-        Ok(Executed { replayed: started.replayed, ..executed })
+        self.execute(id, &context, &result).await
+    }
+
+    /// What the first start was answered: how the request stood when the provider's answer to its
+    /// newest attempt was written down, with the page to pay at. As it is when none was, yet.
+    async fn first_start(&self, id: &PaymentRequestId, started: Executed) -> Result<Executed, AppError> {
+        let newest = started.request.attempts().keys().next_back().copied();
+        let Some(attempt_no) = newest else { return Ok(started) };
+        let mut version = started.version;
+        loop {
+            version = version.next();
+            let folded = self.fold_request(id, Some(version)).await?;
+            let (Some(request), true) = (folded.state, folded.version == Some(version)) else {
+                return Ok(started);
+            };
+            let state = request.attempts().get(&attempt_no).map(|attempt| attempt.state);
+            if state != Some(AttemptState::Started) {
+                return Ok(Executed { request, version, position: folded.position, events: vec![], replayed: true });
+            }
+        }
     }
 
     /// Answers whether an attempt may be paid right now, from the stream alone. Without a number
-    /// the live attempt is meant.
+    /// the live attempt is meant. The second part is true when the question was answered before.
     ///
     /// # Errors
     /// [`AppError`].
@@ -87,7 +108,7 @@ impl App {
         attempt_no: Option<u32>,
         account: Option<AccountSlug>,
         amount: Money,
-    ) -> Result<PrecheckVerdict, AppError> {
+    ) -> Result<(PrecheckVerdict, bool), AppError> {
         let visible = self.visible_request(caller, id).await?;
         let now = self.recorder.now();
         let newest = visible.request.attempts().iter().next_back();
@@ -100,7 +121,7 @@ impl App {
         let account = account.unwrap_or_else(|| attempt.account.clone());
         let precheck = Precheck { attempt_no, account, amount };
         let executed = self.execute(id, context, &Command::Precheck(precheck.clone())).await?;
-        Ok(verdict(&executed.request, &precheck, now)?)
+        Ok((verdict(&executed.request, &precheck, now)?, executed.replayed))
     }
 
     /// Row A7: attempts that were interrupted before the provider's answer was written down.

@@ -87,7 +87,7 @@ impl App {
         let command = context.idempotency.ok_or_else(|| AppError::bug("a create without a key"))?;
         let id = PaymentRequestId::parse(format!("pr_{}", command.key_hmac.short())).map_err(AppError::bug)?;
         match self.price(caller, &id, &new).await {
-            Ok(terms) => self.create_with(context, &id, &new, terms).await,
+            Ok(terms) => self.create_with(caller, context, &id, &new, terms).await,
             // What was accepted once is answered again, whatever would be said today.
             Err(refusal) => self.earlier_answer(context, &id).await?.ok_or(refusal),
         }
@@ -95,6 +95,7 @@ impl App {
 
     async fn create_with(
         &self,
+        caller: &Caller,
         context: &Context,
         id: &PaymentRequestId,
         new: &NewPaymentRequest,
@@ -102,7 +103,7 @@ impl App {
     ) -> Result<Executed, AppError> {
         let command = Command::Create(Box::new(terms));
         let mut order = Order::of(&command);
-        for _ in 0..CLAIM_AGAIN_MAX {
+        for again in (0..CLAIM_AGAIN_MAX).rev() {
             let fresh = Folded { state: None, version: None, position: None, replays: Default::default() };
             match self.decide_once(id, context, &order, fresh).await? {
                 Once::Done(executed) => return Ok(*executed),
@@ -110,7 +111,9 @@ impl App {
                     let earlier = self.earlier_answer(context, id).await?;
                     return earlier.ok_or_else(|| AppError::bug("a conflict on an empty stream"));
                 }
-                Once::Taken(taken) => order.take_over = self.may_take_over(context, id, new, &taken).await?,
+                // Without another try nothing may be cancelled: the order would be left without a request.
+                Once::Taken(_) if again == 0 => break,
+                Once::Taken(taken) => order.take_over = self.may_take_over(caller, context, id, new, &taken).await?,
             }
         }
         Err(AppError::Contended)
@@ -131,6 +134,7 @@ impl App {
     /// from a closed one.
     async fn may_take_over(
         &self,
+        caller: &Caller,
         context: &Context,
         id: &PaymentRequestId,
         new: &NewPaymentRequest,
@@ -144,12 +148,14 @@ impl App {
         let owner_id = PaymentRequestId::parse(taken.owner.key()).map_err(AppError::bug)?;
         let folded = self.fold_request(&owner_id, None).await?;
         let Some(owner) = folded.state else { return Ok(Some(taken.generation)) };
+        // A bot is told no foreign id and replaces no foreign request.
+        let visible = caller.sees(&owner);
         if owner.verified().is_some() {
-            return Err(AppError::OrderAlreadyPaid { id: owner_id });
+            return Err(AppError::OrderAlreadyPaid { id: visible.then_some(owner_id) });
         }
         if *owner.closure() == Closure::Open {
-            if !new.supersede {
-                return Err(AppError::OpenRequestExists { id: owner_id });
+            if !new.supersede || !visible {
+                return Err(AppError::OpenRequestExists { id: visible.then_some(owner_id) });
             }
             self.look_up_open_attempts(&owner_id, context).await?;
             let by = CancelledBy::Superseded;

@@ -55,14 +55,14 @@ pub enum AppError {
     /// The order has an open request (row A4).
     #[error("the order has an open payment request")]
     OpenRequestExists {
-        /// Which.
-        id: PaymentRequestId,
+        /// Which, if the caller may know.
+        id: Option<PaymentRequestId>,
     },
     /// The order is paid (row A5).
     #[error("the order is paid already")]
     OrderAlreadyPaid {
-        /// By which request.
-        id: PaymentRequestId,
+        /// By which request, if the caller may know.
+        id: Option<PaymentRequestId>,
     },
     /// The quote made another request already (row A1b).
     #[error("the quote was used already")]

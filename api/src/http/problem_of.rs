@@ -1,5 +1,6 @@
 //! Which problem an application error is. The only mapping between the two.
 
+use domain::ids::PaymentRequestId;
 use domain::ports::Outcome;
 use domain::{payment, quote};
 
@@ -23,10 +24,10 @@ impl From<AppError> for Problem {
             AppError::NotFound { .. } => Self::new(&problem::NOT_FOUND).detail(sentence),
             AppError::IdempotencyMismatch => Self::new(&problem::IDEMPOTENCY_MISMATCH),
             AppError::OpenRequestExists { id } => {
-                Self::new(&problem::OPEN_REQUEST_EXISTS).member("payment_request_id", id.as_str())
+                named(Self::new(&problem::OPEN_REQUEST_EXISTS), id.as_ref())
             }
             AppError::OrderAlreadyPaid { id } => {
-                Self::new(&problem::ALREADY_PAID).detail(sentence).member("payment_request_id", id.as_str())
+                named(Self::new(&problem::ALREADY_PAID).detail(sentence), id.as_ref())
             }
             AppError::QuoteUsed => Self::new(&problem::QUOTE_USED),
             AppError::Contended => Self::new(&problem::OVERLOADED).detail(sentence),
@@ -51,6 +52,13 @@ impl From<AppError> for Problem {
                 Self::new(&problem::INTERNAL)
             }
         }
+    }
+}
+
+fn named(problem: Problem, id: Option<&PaymentRequestId>) -> Problem {
+    match id {
+        Some(id) => problem.member("payment_request_id", id.as_str()),
+        None => problem,
     }
 }
 

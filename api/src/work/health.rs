@@ -30,6 +30,11 @@ impl Health {
         self.set(name, Part { ok: true, at, note });
     }
 
+    /// A part is about to start: until it has worked once, the ledger is not ready.
+    pub fn starts(&self, name: &str, at: Timestamp) {
+        self.fails(name, at, "it starts");
+    }
+
     /// A part does not work right now.
     pub fn fails(&self, name: &str, at: Timestamp, note: impl Into<String>) {
         self.set(name, Part { ok: false, at, note: Some(note.into()) });

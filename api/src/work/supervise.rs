@@ -67,6 +67,7 @@ pub fn supervise<F>(
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    health.starts(name, clock.now());
     tokio::spawn(async move {
         let mut pause = Duration::from_millis(200);
         while !stop.asked() {

@@ -13,31 +13,35 @@ use tokio::sync::watch;
 use super::health::Health;
 
 /// Makes the view's first generation, or rebuilds one of another version, then follows the log.
-/// Returns when it is asked to stop, or when the view cannot go on.
-pub async fn run(
+/// Returns when it is asked to stop, or when the view cannot go on. The part counts as not ready from
+/// the call on, not only from the first poll of the future.
+pub fn run(
     view: Arc<dyn View>,
     store: Arc<dyn EventStore>,
     views: Arc<dyn ViewStore>,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
     stop: watch::Receiver<bool>,
-) {
+) -> impl Future<Output = ()> + Send {
     let name = format!("view:{}", view.spec().name);
-    let rebuild =
-        Rebuild::new(Arc::clone(&view), Arc::clone(&store), Arc::clone(&views), Arc::clone(&clock));
-    let quiet = |_: &projections::rebuild::RebuildProgress| {};
-    if let Err(error) = rebuild.ensure_live(&quiet, &stop).await {
-        tracing::error!(view = %name, error = %error, "view.cannot_start");
-        health.fails(&name, clock.now(), error.to_string());
-        return;
+    health.starts(&name, clock.now());
+    async move {
+        let rebuild =
+            Rebuild::new(Arc::clone(&view), Arc::clone(&store), Arc::clone(&views), Arc::clone(&clock));
+        let quiet = |_: &projections::rebuild::RebuildProgress| {};
+        if let Err(error) = rebuild.ensure_live(&quiet, &stop).await {
+            tracing::error!(view = %name, error = %error, "view.cannot_start");
+            health.fails(&name, clock.now(), error.to_string());
+            return;
+        }
+        let (runner, handle) = Runner::new(view, store, views, Arc::clone(&clock), RunnerSettings::default());
+        let watcher = tokio::spawn(watch_status(name.clone(), handle, Arc::clone(&clock), Arc::clone(&health)));
+        if let Err(error) = runner.run(stop).await {
+            tracing::error!(view = %name, error = %error, "view.stopped");
+            health.fails(&name, clock.now(), error.to_string());
+        }
+        watcher.abort();
     }
-    let (runner, handle) = Runner::new(view, store, views, Arc::clone(&clock), RunnerSettings::default());
-    let watcher = tokio::spawn(watch_status(name.clone(), handle, Arc::clone(&clock), Arc::clone(&health)));
-    if let Err(error) = runner.run(stop).await {
-        tracing::error!(view = %name, error = %error, "view.stopped");
-        health.fails(&name, clock.now(), error.to_string());
-    }
-    watcher.abort();
 }
 
 async fn watch_status(name: String, mut handle: Handle, clock: Arc<dyn Clock>, health: Arc<Health>) {

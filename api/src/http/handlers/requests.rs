@@ -179,8 +179,10 @@ pub async fn precheck(
         Some((amount?, account, attempt_no))
     })?;
     let context = call.context(&state, id.as_str(), &command)?;
-    let verdict = state.app.precheck(&call.caller, &context, &id, attempt_no, account, amount).await?;
-    Ok(HttpResponse::Ok().json(match verdict {
+    let (verdict, replayed) = state.app.precheck(&call.caller, &context, &id, attempt_no, account, amount).await?;
+    let mut response = HttpResponse::Ok();
+    position(&mut response, None, replayed);
+    Ok(response.json(match verdict {
         PrecheckVerdict::Allowed {} => json!({ "allowed": true }),
         PrecheckVerdict::Refused { reason } => json!({ "allowed": false, "reason": reason }),
     }))
