@@ -1,0 +1,469 @@
+//! Who may call what: every route of the table, by every role, with every kind of token, on objects
+//! of their own, of a colleague and of another merchant. What is expected stands here once more, by
+//! hand, so that a slip in the table of routes or in a role is a red cell.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use api::admin::AdminCommand;
+use api::http::ops::Op;
+use domain::ids::ClientId;
+use harness::node::{Answer, TestNode};
+use serde_json::{Value, json};
+
+const REQUESTS: &str = "/v1/payment-requests";
+const REQUEST: &str = "/v1/payment-requests/{id}";
+const STREAM: &str = "/v1/payment-requests/{id}/stream";
+const ATTEMPTS: &str = "/v1/payment-requests/{id}/attempts";
+const PRECHECK: &str = "/v1/payment-requests/{id}/precheck";
+const CANCEL: &str = "/v1/payment-requests/{id}/cancel";
+const NOTICES: &str = "/v1/payment-requests/{id}/notices";
+const TRAIL: &str = "/v1/payment-requests/{id}/trail";
+const QUOTES: &str = "/v1/quotes";
+const QUOTE: &str = "/v1/quotes/{quote_id}";
+const EVENTS: &str = "/v1/events";
+const EVENT_STREAM: &str = "/v1/streams/{stream}";
+const EXCEPTIONS: &str = "/v1/exceptions";
+const PROJECTIONS: &str = "/v1/projections";
+const CALLBACK: &str = "/v1/callbacks/{provider}/{account}";
+const SUBSCRIBERS: &str = "/v1/subscribers";
+const SUBSCRIBER: &str = "/v1/subscribers/{id}";
+const TEST: &str = "/v1/subscribers/{id}/test";
+const PAUSE: &str = "/v1/subscribers/{id}/pause";
+const RESUME: &str = "/v1/subscribers/{id}/resume";
+const DELIVERIES: &str = "/v1/deliveries";
+const DELIVERY: &str = "/v1/deliveries/{id}";
+const REDRIVE: &str = "/v1/deliveries/{id}/redrive";
+const ABANDON: &str = "/v1/deliveries/{id}/abandon";
+
+type Route = (&'static str, &'static str);
+
+/// What each role may do, and nothing else.
+const MAY: [(&str, &[Route]); 5] = [
+    (
+        "bot",
+        &[
+            ("POST", REQUESTS),
+            ("GET", REQUESTS),
+            ("GET", REQUEST),
+            ("GET", STREAM),
+            ("POST", ATTEMPTS),
+            ("POST", PRECHECK),
+            ("POST", NOTICES),
+        ],
+    ),
+    (
+        "backend",
+        &[
+            ("POST", QUOTES),
+            ("GET", QUOTE),
+            ("POST", REQUESTS),
+            ("GET", REQUESTS),
+            ("GET", REQUEST),
+            ("GET", STREAM),
+            ("POST", ATTEMPTS),
+            ("POST", PRECHECK),
+            ("POST", CANCEL),
+            ("POST", NOTICES),
+        ],
+    ),
+    (
+        "operator",
+        &[
+            ("GET", REQUESTS),
+            ("GET", REQUEST),
+            ("GET", STREAM),
+            ("POST", NOTICES),
+            ("GET", EXCEPTIONS),
+            ("GET", SUBSCRIBERS),
+            ("GET", SUBSCRIBER),
+            ("POST", PAUSE),
+            ("POST", RESUME),
+            ("GET", DELIVERIES),
+            ("GET", DELIVERY),
+            ("POST", REDRIVE),
+            ("POST", ABANDON),
+        ],
+    ),
+    (
+        "auditor",
+        &[
+            ("GET", REQUESTS),
+            ("GET", REQUEST),
+            ("GET", STREAM),
+            ("GET", TRAIL),
+            ("GET", EVENTS),
+            ("GET", EVENT_STREAM),
+            ("GET", SUBSCRIBERS),
+            ("GET", SUBSCRIBER),
+            ("GET", DELIVERIES),
+            ("GET", DELIVERY),
+        ],
+    ),
+    (
+        "admin",
+        &[
+            ("GET", REQUESTS),
+            ("GET", REQUEST),
+            ("GET", STREAM),
+            ("GET", TRAIL),
+            ("GET", EVENTS),
+            ("GET", EVENT_STREAM),
+            ("GET", PROJECTIONS),
+            ("GET", SUBSCRIBERS),
+            ("GET", SUBSCRIBER),
+            ("POST", SUBSCRIBERS),
+            ("POST", TEST),
+            ("GET", DELIVERIES),
+            ("GET", DELIVERY),
+        ],
+    ),
+];
+
+/// Anybody may read these.
+const PUBLIC: [Route; 4] = [
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+];
+
+/// With which token, on whose object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Own,
+    Colleagues,
+    OtherMerchants,
+    NoToken,
+    Mistyped,
+    Revoked,
+    Expired,
+}
+
+const CASES: [Case; 7] = [
+    Case::Own,
+    Case::Colleagues,
+    Case::OtherMerchants,
+    Case::NoToken,
+    Case::Mistyped,
+    Case::Revoked,
+    Case::Expired,
+];
+
+/// A token of each kind for one role.
+struct Tokens {
+    revoked: String,
+    expired: String,
+}
+
+/// A name that no other call of this process has.
+fn fresh(what: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!("{what}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn amd(minor: &str) -> Value {
+    json!({ "minor": minor, "currency": "AMD" })
+}
+
+fn tea() -> Value {
+    let items = json!([{ "item": "tea", "quantity": 1 }]);
+    json!({ "items": items, "order_id": fresh("order"), "scenario": "telegram" })
+}
+
+/// A new request of this client, priced by the catalogue, which both bots and backends may use.
+async fn new_request(node: &TestNode, owner: &str) -> String {
+    let created = node.post(owner, REQUESTS, &fresh("key"), &tea()).await;
+    created.expect(201).text_of("id")
+}
+
+/// The merchant's subscriber.
+fn subscriber(backend: &str) -> &'static str {
+    if backend.starts_with("other-") { "other-erp" } else { "erp" }
+}
+
+/// A delivery that is due: the news of a cancelled request.
+async fn new_delivery(node: &TestNode, owner: &str, backend: &str) -> String {
+    let id = new_request(node, owner).await;
+    let cancel = CANCEL.replace("{id}", &id);
+    node.post(backend, &cancel, &fresh("key"), &json!({})).await.expect(200);
+    let operator = if backend.starts_with("other-") { "other-operator" } else { "operator" };
+    let list = format!("{DELIVERIES}?payment_request_id={id}&subscriber={}", subscriber(backend));
+    let until = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        let found = node.get(operator, &list).await.expect(200).json();
+        if let Some(delivery) = found["deliveries"][0]["id"].as_str() {
+            return delivery.to_owned();
+        }
+        assert!(tokio::time::Instant::now() < until, "a delivery within ten seconds: {found}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A concrete path for a template, on an object of `owner`, ready for the call.
+async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: &str) -> String {
+    match template {
+        CALLBACK => "/v1/callbacks/sim/sim-main".to_owned(),
+        QUOTE => {
+            let quote = json!({ "order_id": fresh("order"), "scenario": "telegram", "amount": amd("150000") });
+            let quote = node.post(backend, QUOTES, &fresh("key"), &quote).await;
+            template.replace("{quote_id}", &quote.expect(201).text_of("id"))
+        }
+        EVENT_STREAM => {
+            let stream = format!("payment_request-{}", new_request(node, owner).await);
+            template.replace("{stream}", &stream)
+        }
+        REQUEST | STREAM | ATTEMPTS | PRECHECK | CANCEL | NOTICES | TRAIL => {
+            let id = new_request(node, owner).await;
+            if template == PRECHECK {
+                let attempts = ATTEMPTS.replace("{id}", &id);
+                node.post(owner, &attempts, &fresh("key"), &json!({})).await.expect(201);
+            }
+            template.replace("{id}", &id)
+        }
+        SUBSCRIBER | TEST | PAUSE | RESUME => template.replace("{id}", subscriber(backend)),
+        DELIVERY | REDRIVE | ABANDON => template.replace("{id}", &new_delivery(node, owner, backend).await),
+        plain => {
+            assert!(!plain.contains('{'), "{method} {plain} has no example path in this test");
+            plain.to_owned()
+        }
+    }
+}
+
+/// A body that succeeds.
+fn body(route: Route) -> Option<Value> {
+    match route {
+        ("GET", _) => None,
+        (_, QUOTES) => Some(json!({ "order_id": fresh("order"), "scenario": "telegram", "amount": amd("150000") })),
+        (_, REQUESTS) => Some(tea()),
+        (_, PRECHECK) => Some(json!({ "amount": amd("150000") })),
+        (_, NOTICES) => Some(json!({ "kind": "message", "text": "I paid" })),
+        (_, SUBSCRIBERS) => Some(json!({ "id": fresh("erp"), "url": "https://hooks.example.org/x" })),
+        (_, REDRIVE | ABANDON) => Some(json!({ "reason": "receiver_fixed" })),
+        (_, ATTEMPTS | CANCEL | CALLBACK | TEST | PAUSE | RESUME) => Some(json!({})),
+        (method, path) => panic!("{method} {path} has no example body in this test"),
+    }
+}
+
+fn names_an_object(template: &str) -> bool {
+    template.contains('{') && template != CALLBACK
+}
+
+/// The status that this cell must have.
+fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
+    let spec = op.spec();
+    let route = (spec.method, spec.path);
+    if PUBLIC.contains(&route) {
+        return 200;
+    }
+    if spec.path == CALLBACK {
+        // A bearer token is nothing to it: the notification has no signature.
+        return 401;
+    }
+    match case {
+        Case::NoToken | Case::Mistyped | Case::Revoked | Case::Expired => 401,
+        Case::Own | Case::Colleagues | Case::OtherMerchants if !may => 403,
+        Case::OtherMerchants if names_an_object(spec.path) => 404,
+        Case::Colleagues if role == "bot" && names_an_object(spec.path) => 404,
+        Case::Own | Case::Colleagues | Case::OtherMerchants => match route {
+            ("POST", QUOTES | REQUESTS | ATTEMPTS | SUBSCRIBERS) => 201,
+            ("POST", NOTICES | TEST) => 202,
+            // Admitted, and told that what is due needs no second start.
+            ("POST", REDRIVE) => 409,
+            _ => 200,
+        },
+    }
+}
+
+/// Sends the call and reads the answer; of a status stream only the head, for it does not end.
+async fn send(node: &TestNode, route: Route, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+    if route.1 != STREAM {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let key = (route.0 == "POST").then(|| fresh("key"));
+        return node.call(route.0, path, bearer.as_deref(), key.as_deref(), body.as_ref()).await;
+    }
+    let mut request = node.http().get(node.url(path));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let response = request.send().await.unwrap();
+    if response.status() != 200 {
+        return Answer::of(response).await;
+    }
+    Answer { status: 200, headers: response.headers().clone(), text: String::new() }
+}
+
+/// The last letter but the checksum, changed.
+fn mistyped(token: &str) -> String {
+    let place = token.len() - 10;
+    let with = if &token[place..=place] == "a" { "b" } else { "a" };
+    format!("{}{with}{}", &token[..place], &token[place + 1..])
+}
+
+async fn tokens(node: &TestNode, client: &str) -> Tokens {
+    let revoked = node.token_for(client, Duration::from_secs(600)).await;
+    let key_id = revoked.split('_').nth(2).unwrap().to_owned();
+    let id = ClientId::parse(client).unwrap();
+    node.admin(AdminCommand::ClientRevoke { id, key_id: Some(key_id) }).await;
+    let expired = node.token_for(client, Duration::from_millis(50)).await;
+    Tokens { revoked, expired }
+}
+
+/// The problem that a refusal must be.
+fn code_of(status: u16) -> &'static str {
+    match status {
+        401 => "unauthenticated",
+        403 => "forbidden",
+        404 => "not_found",
+        409 => "state_conflict",
+        _ => "",
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_may_do_what_its_row_says_and_nothing_else() {
+    let node = TestNode::start_with(|settings| settings.delivery.enabled = false).await;
+    for (admin, backend) in [("admin", "backend"), ("other-admin", "other-backend")] {
+        let erp = json!({ "id": subscriber(backend), "url": "https://hooks.example.org/x" });
+        node.post(admin, SUBSCRIBERS, &fresh("key"), &erp).await.expect(201);
+    }
+    let known: BTreeSet<Route> = MAY
+        .iter()
+        .flat_map(|(_, routes)| routes.iter().copied())
+        .chain(PUBLIC)
+        .chain([("POST", CALLBACK)])
+        .collect();
+    let routes: BTreeSet<Route> = Op::ALL.iter().map(|op| (op.spec().method, op.spec().path)).collect();
+    assert_eq!(routes, known, "a route without a row, or a row without a route");
+
+    let (mut cells, mut wrong) = (0, vec![]);
+    for (role, may) in MAY {
+        let Tokens { revoked, expired } = tokens(&node, role).await;
+        // A token ends at its time, a revocation counts within a second.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (own, colleague) = if role == "bot" { ("bot", "bot-2") } else { ("backend", "backend-2") };
+        for op in Op::ALL {
+            let spec = op.spec();
+            let route = (spec.method, spec.path);
+            for case in CASES {
+                let path = match case {
+                    Case::OtherMerchants => path(&node, route, "other-backend", "other-backend").await,
+                    Case::Colleagues => path(&node, route, colleague, "backend-2").await,
+                    Case::Own | Case::NoToken | Case::Mistyped | Case::Revoked | Case::Expired => {
+                        path(&node, route, own, "backend").await
+                    }
+                };
+                let good = node.token(role);
+                let bad = mistyped(good);
+                let token = match case {
+                    Case::Own | Case::Colleagues | Case::OtherMerchants => Some(good),
+                    Case::NoToken => None,
+                    Case::Mistyped => Some(bad.as_str()),
+                    Case::Revoked => Some(revoked.as_str()),
+                    Case::Expired => Some(expired.as_str()),
+                };
+                let answer = send(&node, route, &path, token, body(route)).await;
+                let status = expected(*op, may.contains(&route), role, case);
+                cells += 1;
+                let refused = status >= 400 && spec.path != CALLBACK;
+                if answer.status != status || (refused && answer.code() != code_of(status)) {
+                    let found = format!("{} {} by {role}, {case:?}: {}", spec.method, path, answer.status);
+                    wrong.push(format!("{found} instead of {status}: {}", answer.text));
+                }
+            }
+        }
+    }
+    println!("{cells} cells: {} routes, {} roles, {} cases", Op::ALL.len(), MAY.len(), CASES.len());
+    assert_eq!(cells, Op::ALL.len() * MAY.len() * CASES.len());
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_hold_nothing_of_others() {
+    let node = TestNode::start().await;
+    let mut ids = vec![];
+    for owner in ["bot", "bot-2", "backend", "other-bot"] {
+        let created = node.post(owner, REQUESTS, &fresh("key"), &tea()).await.expect(201);
+        ids.push((owner, created.text_of("id"), created.header("position").to_owned()));
+    }
+    let last = ids.last().unwrap().2.clone();
+    for (reader, visible) in [
+        ("bot", &["bot"][..]),
+        ("bot-2", &["bot-2"]),
+        ("backend", &["bot", "bot-2", "backend"]),
+        ("operator", &["bot", "bot-2", "backend"]),
+        ("auditor", &["bot", "bot-2", "backend"]),
+        ("admin", &["bot", "bot-2", "backend"]),
+        ("other-backend", &["other-bot"]),
+        ("other-auditor", &["other-bot"]),
+    ] {
+        let list = node.get(reader, &format!("{REQUESTS}?wait_for={last}")).await.expect(200);
+        for (owner, id, _) in &ids {
+            assert_eq!(list.text.contains(id.as_str()), visible.contains(owner), "{reader} and {owner}'s");
+        }
+    }
+    for (reader, foreign) in [("auditor", "other"), ("admin", "other"), ("other-auditor", "shop"), ("other-admin", "shop")] {
+        let page = node.get(reader, "/v1/events?limit=500").await.expect(200).json();
+        let events = page["events"].as_array().unwrap();
+        assert!(!events.is_empty());
+        for event in events {
+            assert_ne!(event["record"]["merchant"], foreign, "{reader}: {event}");
+            assert!(event["record"]["merchant"].is_string(), "{reader}: {event}");
+        }
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_refused_call_of_a_route_leaves_an_event_and_the_second_none() {
+    let node = TestNode::start().await;
+    let bot = "/v1/streams/client-bot";
+    let denied = async || {
+        let page = node.get("auditor", bot).await.expect(200).json();
+        let events = page["events"].as_array().unwrap().clone();
+        events.into_iter().filter(|event| event["record"]["type"] == "AccessDenied").collect::<Vec<_>>()
+    };
+    assert!(denied().await.is_empty());
+    for _ in 0..3 {
+        node.get("bot", "/v1/events").await.expect(403);
+    }
+    let once = denied().await;
+    assert_eq!(once.len(), 1);
+    let record = &once[0]["record"];
+    assert_eq!(record["data"]["route"], "GET /v1/events");
+    assert_eq!(record["data"]["scope"], "audit:read");
+    assert_eq!(record["merchant"], "shop");
+    // Another route is news; a call without a valid token is none.
+    node.get("bot", EXCEPTIONS).await.expect(403);
+    let bad = format!("Bearer {}", mistyped(node.token("bot")));
+    node.call("GET", PROJECTIONS, Some(&bad), None, None).await.expect(401);
+    node.call("GET", PROJECTIONS, None, None, None).await.expect(401);
+    assert_eq!(denied().await.len(), 2);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_is_refused_within_a_second_and_the_other_one_lives() {
+    let node = TestNode::start().await;
+    let second = node.token_for("bot", Duration::from_secs(600)).await;
+    let bearer = format!("Bearer {second}");
+    let read = || node.call("GET", REQUESTS, Some(&bearer), None, None);
+    let until = tokio::time::Instant::now() + Duration::from_secs(1);
+    while read().await.status != 200 {
+        assert!(tokio::time::Instant::now() < until, "a new token is known within a second");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let key_id = second.split('_').nth(2).unwrap().to_owned();
+    let id = ClientId::parse("bot").unwrap();
+    node.admin(AdminCommand::ClientRevoke { id: id.clone(), key_id: Some(key_id) }).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    read().await.expect(401);
+    node.get("bot", REQUESTS).await.expect(200);
+    node.admin(AdminCommand::ClientRevoke { id, key_id: None }).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    node.get("bot", REQUESTS).await.expect(401);
+    node.get("bot-2", REQUESTS).await.expect(200);
+    node.stop().await;
+}
