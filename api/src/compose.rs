@@ -73,12 +73,12 @@ pub struct Opened {
 /// # Errors
 /// [`StartError`].
 pub async fn init(settings: &Settings, context: &Context) -> Result<Opened, StartError> {
+    adapters::sqlite::open::make_private_folder(&settings.store.data)
+        .map_err(|e| part("data folder")(e.into()))?;
     let kek_file = &settings.store.kek_file;
     if !kek_file.exists() {
         Kek::create(kek_file, &OsEntropy).map_err(|e| part("key-encryption key")(e.into()))?;
     }
-    adapters::sqlite::open::make_private_folder(&settings.store.data)
-        .map_err(|e| part("data folder")(e.into()))?;
     open(settings, context).await
 }
 

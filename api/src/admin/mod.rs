@@ -2,6 +2,7 @@
 //! server runs, commands go to it over a socket in the data folder that only its owner can open;
 //! otherwise the command line opens the stores itself.
 
+mod outbound;
 pub mod socket;
 
 use std::collections::BTreeSet;
@@ -9,7 +10,9 @@ use std::collections::BTreeSet;
 use domain::access::client;
 use domain::access::operator;
 use domain::access::role::Role;
-use domain::ids::{ClientId, KeyId, MerchantId, OperatorId, ScenarioId};
+use domain::ids::{
+    ClientId, DeliveryId, KeyId, MerchantId, OperatorId, ReasonCode, ScenarioId, SubscriberId,
+};
 use domain::payment::evidence::Mode;
 use domain::ports::{Secret, SecretPurpose};
 use domain::time::Timestamp;
@@ -87,6 +90,76 @@ pub enum AdminCommand {
         /// Seconds that older ones of this purpose stay valid; for ever without.
         retire_others_in_s: Option<u32>,
     },
+    /// Make a subscriber and show its signing secret.
+    SubscriberAdd {
+        /// Whose.
+        merchant: MerchantId,
+        /// Its name.
+        id: SubscriberId,
+        /// Where events are sent.
+        url: String,
+        /// Opt-in event types.
+        opt_in: BTreeSet<String>,
+    },
+    /// Every subscriber.
+    SubscriberList,
+    /// Let its deliveries wait.
+    SubscriberPause {
+        /// Whose.
+        merchant: MerchantId,
+        /// Its name.
+        id: SubscriberId,
+    },
+    /// Let them go on.
+    SubscriberResume {
+        /// Whose.
+        merchant: MerchantId,
+        /// Its name.
+        id: SubscriberId,
+    },
+    /// Send a test event.
+    SubscriberTest {
+        /// Whose.
+        merchant: MerchantId,
+        /// Its name.
+        id: SubscriberId,
+    },
+    /// Deliveries, newest first.
+    DeliveryList {
+        /// Whose.
+        merchant: MerchantId,
+        /// In this state.
+        state: Option<String>,
+        /// For this subscriber.
+        subscriber: Option<String>,
+        /// How many.
+        limit: u32,
+    },
+    /// One delivery with its body and outcomes.
+    DeliveryShow {
+        /// Whose.
+        merchant: MerchantId,
+        /// Which.
+        id: DeliveryId,
+    },
+    /// Start its schedule again.
+    DeliveryRedrive {
+        /// Whose.
+        merchant: MerchantId,
+        /// Which.
+        id: DeliveryId,
+        /// Why.
+        reason: ReasonCode,
+    },
+    /// Give it up.
+    DeliveryAbandon {
+        /// Whose.
+        merchant: MerchantId,
+        /// Which.
+        id: DeliveryId,
+        /// Why.
+        reason: ReasonCode,
+    },
     /// Names and validity of secrets.
     SecretList {
         /// Whose.
@@ -148,6 +221,15 @@ pub async fn execute(app: &App, context: &Context, command: AdminCommand) -> Res
         AdminCommand::SecretSet { merchant, purpose, key_id, value, retire_others_in_s } => {
             set_secret(app, merchant, &purpose, key_id, value, retire_others_in_s).await
         }
+        AdminCommand::SubscriberAdd { .. }
+        | AdminCommand::SubscriberList
+        | AdminCommand::SubscriberPause { .. }
+        | AdminCommand::SubscriberResume { .. }
+        | AdminCommand::SubscriberTest { .. }
+        | AdminCommand::DeliveryList { .. }
+        | AdminCommand::DeliveryShow { .. }
+        | AdminCommand::DeliveryRedrive { .. }
+        | AdminCommand::DeliveryAbandon { .. } => outbound::execute(app, context, command).await,
         AdminCommand::SecretList { merchant } => {
             let known = app.secrets.list(&merchant).await.map_err(AppError::from)?;
             let shown = known.into_iter().map(|(purpose, key_id, from, until)| {

@@ -2,7 +2,7 @@
 //! with better evidence.
 
 use domain::actor::Actor;
-use domain::ids::PaymentRequestId;
+use domain::ids::{AccountSlug, PaymentRequestId};
 use domain::payment::evidence::EvidenceClass;
 use domain::payment::fact::{Fact, FactKind, Observation};
 use domain::payment::request::{Attempt, AttemptState};
@@ -80,6 +80,16 @@ impl App {
         let target = Target::Attempt(attempt_no);
         let outcome = self.record_observation(id, target, observation, config, evidence, &context).await?;
         Ok(result.unwrap_or(LookedUp::Answered(outcome)))
+    }
+
+    /// Every attempt of a request with its account.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn attempts_of(&self, id: &PaymentRequestId) -> Result<Vec<(u32, AccountSlug)>, AppError> {
+        let request = self.fold_request(id, None).await?.state;
+        let attempts = request.iter().flat_map(|request| request.attempts());
+        Ok(attempts.map(|(number, attempt)| (*number, attempt.account.clone())).collect())
     }
 
     /// Asks about every attempt that may still pay. True when each of them was answered.

@@ -141,7 +141,8 @@ impl App {
         raw: &[u8],
         facts: &[Fact],
     ) -> Result<domain::sealed::Commitment, AppError> {
-        match self.evidence.keep(scope, media, raw).await {
+        let known: Vec<&str> = facts.iter().flat_map(Fact::references).collect();
+        match self.evidence.keep_knowing(scope, media, raw, &known).await {
             Ok(commitment) => Ok(commitment),
             Err(EvidenceError::CardNumber) => {
                 tracing::warn!("evidence.card_number_dropped");

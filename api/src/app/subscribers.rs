@@ -166,6 +166,23 @@ impl App {
         found.ok_or(AppError::NotFound { what: "subscriber" })
     }
 
+    /// Every subscriber of every merchant with its breaker, in the order of their names.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn subscriber_rows(&self) -> Result<Vec<SubscriberRow>, AppError> {
+        let reader = self.reader::<SubscriberRow>(delivery_queue::SPEC);
+        let (mut rows, mut after) = (vec![], None);
+        loop {
+            let page = reader.query(&ViewQuery::first(500).after(after)).await?;
+            rows.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
     /// Subscribers: one merchant's, or all.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::path::Path;
 use domain::payment::evidence::Mode;
 use serde_json::Value;
 
-use super::args::{Clients, Global, Operators, Secrets};
+use super::args::{Clients, Deliveries, Global, Operators, Secrets, Subscribers};
 use super::out::{Failure, Out};
 use super::serve::{of_start, settings};
 use crate::admin::{AdminCommand, execute, socket};
@@ -76,6 +76,51 @@ pub(super) async fn secrets(global: &Global, out: &Out, command: Secrets) -> Res
         Secrets::List { merchant } => {
             let answer = send(global, &settings, AdminCommand::SecretList { merchant }).await?;
             out.list(&["purpose", "key_id", "valid_from", "valid_until"], &answer);
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn subscribers(global: &Global, out: &Out, command: Subscribers) -> Result<(), Failure> {
+    let settings = settings(global, out)?.settings;
+    let list = matches!(command, Subscribers::List);
+    let command = match command {
+        Subscribers::Add { id, merchant, url, opt_in } => {
+            AdminCommand::SubscriberAdd { id, merchant, url, opt_in: opt_in.into_iter().collect() }
+        }
+        Subscribers::List => AdminCommand::SubscriberList,
+        Subscribers::Pause { id, merchant } => AdminCommand::SubscriberPause { id, merchant },
+        Subscribers::Resume { id, merchant } => AdminCommand::SubscriberResume { id, merchant },
+        Subscribers::Test { id, merchant } => AdminCommand::SubscriberTest { id, merchant },
+    };
+    let answer = send(global, &settings, command).await?;
+    if list {
+        out.list(&["id", "merchant", "url", "state", "opt_in"], &answer);
+    } else {
+        out.one(&answer);
+        if answer.get("signing_secret").is_some_and(Value::is_string) {
+            out.talk("The signing secret is shown this once.");
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn deliveries(global: &Global, out: &Out, command: Deliveries) -> Result<(), Failure> {
+    let settings = settings(global, out)?.settings;
+    match command {
+        Deliveries::List { merchant, state, subscriber, limit } => {
+            let command = AdminCommand::DeliveryList { merchant, state, subscriber, limit };
+            let answer = send(global, &settings, command).await?;
+            out.list(&["id", "subscriber", "event", "subject", "state", "attempts", "last_failure"], &answer);
+        }
+        Deliveries::Show { id, merchant } => {
+            out.one(&send(global, &settings, AdminCommand::DeliveryShow { merchant, id }).await?);
+        }
+        Deliveries::Redrive { id, merchant, reason } => {
+            out.one(&send(global, &settings, AdminCommand::DeliveryRedrive { merchant, id, reason }).await?);
+        }
+        Deliveries::Abandon { id, merchant, reason } => {
+            out.one(&send(global, &settings, AdminCommand::DeliveryAbandon { merchant, id, reason }).await?);
         }
     }
     Ok(())

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use domain::ids::{ClientId, KeyId, MerchantId, OperatorId, ScenarioId};
+use domain::ids::{
+    ClientId, DeliveryId, KeyId, MerchantId, OperatorId, ReasonCode, ScenarioId, SubscriberId,
+};
 
 /// Counterfoil: the one place that decides whether an order is paid.
 #[derive(Parser)]
@@ -67,6 +69,12 @@ Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder,
     /// Shared secrets of providers and subscribers.
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Receivers of events.
+    #[command(subcommand)]
+    Subscribers(Subscribers),
+    /// Deliveries: the failed list, redrive, abandon.
+    #[command(subcommand)]
+    Deliveries(Deliveries),
     /// The configuration: check it, show it, apply it.
     #[command(subcommand)]
     Config(Config),
@@ -185,6 +193,101 @@ pub(super) enum Secrets {
         /// Whose.
         #[arg(long)]
         merchant: MerchantId,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum Subscribers {
+    /// Add a receiver and show its signing secret, once. It gets what happens from here on.
+    #[command(after_help = "Example: counterfoil subscribers add crm --merchant shop --url https://crm.example/hook")]
+    Add {
+        /// Its name.
+        id: SubscriberId,
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+        /// Where events are sent.
+        #[arg(long)]
+        url: String,
+        /// An opt-in event type; may be repeated.
+        #[arg(long = "opt-in", value_name = "TYPE")]
+        opt_in: Vec<String>,
+    },
+    /// List subscribers.
+    List,
+    /// Let its deliveries wait.
+    Pause {
+        /// Its name.
+        id: SubscriberId,
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+    },
+    /// Let them go on.
+    Resume {
+        /// Its name.
+        id: SubscriberId,
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+    },
+    /// Send a test event.
+    Test {
+        /// Its name.
+        id: SubscriberId,
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum Deliveries {
+    /// List deliveries, newest first.
+    #[command(after_help = "Example: counterfoil deliveries list --merchant shop --state dead_lettered")]
+    List {
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+        /// due, held, delivered, dead_lettered or abandoned.
+        #[arg(long)]
+        state: Option<String>,
+        /// For this subscriber.
+        #[arg(long)]
+        subscriber: Option<String>,
+        /// How many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+        limit: u32,
+    },
+    /// One delivery with its exact body and its outcomes.
+    Show {
+        /// Which.
+        id: DeliveryId,
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+    },
+    /// Start a failed delivery's schedule again.
+    Redrive {
+        /// Which.
+        id: DeliveryId,
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+        /// A short code for why.
+        #[arg(long)]
+        reason: ReasonCode,
+    },
+    /// Give a delivery up.
+    Abandon {
+        /// Which.
+        id: DeliveryId,
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+        /// A short code for why.
+        #[arg(long)]
+        reason: ReasonCode,
     },
 }
 

@@ -46,6 +46,8 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Clients(command) => admin::clients(global, out, command).await,
         Command::Operators(command) => admin::operators(global, out, command).await,
         Command::Secrets(command) => admin::secrets(global, out, command).await,
+        Command::Subscribers(command) => admin::subscribers(global, out, command).await,
+        Command::Deliveries(command) => admin::deliveries(global, out, command).await,
         Command::Config(command) => config::run(global, out, command).await,
         Command::Events(command) => events::run(global, out, command).await,
         Command::Projections(command) => projections::run(global, out, command).await,

@@ -182,12 +182,12 @@ async fn wrong_amount(world: &mut World, teller: &dyn Teller) -> Result<(), Demo
 
 async fn pay_after_expiry(world: &mut World, teller: &dyn Teller) -> Result<(), DemoError> {
     teller.chapter("Order 1006: paid after expiry");
-    let order = payable(world, teller, "1006", "pay late", 2).await?;
+    let order = payable(world, teller, "1006", "pay after 4s", 2).await?;
     until_status(world, &order, "expired").await?;
     teller.line("ledger", "asks the bank, then expires the request after 2 s");
     until_heard(world, &order, "payment_request.expired").await?;
     teller.line("CRM, bot", "hear payment_request_expired");
-    teller.line("payer", "pays a second too late");
+    teller.line("payer", "pays two seconds too late");
     let case = until_case(world, &order, &["late_payment", "late_notification"]).await?;
     let seen = world.backend_sees(&order.path()).await?;
     teller.line("ledger", &format!("looks it up and records it; the request stays {}", shown(&seen["status"])));

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::AccountSlug;
+use domain::ids::{AccountSlug, PaymentRequestId};
 use domain::payment::request::AttemptState;
 use domain::time::Timestamp;
 use projections::views::timers::LookUpRow;
@@ -29,6 +29,10 @@ const ENTRY: &str = "work::look_up";
 const PAGE: usize = 500;
 /// How often the timers are looked at.
 const POLL: Duration = Duration::from_millis(500);
+/// How far back requests are remembered that something made due now.
+const ASKED_FOR: Duration = Duration::from_secs(72 * 3600);
+/// A question that nobody answered is asked again after this time.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
 /// Questions to one account in one turn; the rest waits for the next.
 const PER_ACCOUNT_AND_TURN: u32 = 20;
 /// After this many unknown answers in a row an account is left alone for [`BREAK`].
@@ -48,6 +52,13 @@ struct Breaker {
     failures: u32,
     closed_until: Option<Duration>,
     asked: u32,
+}
+
+impl Breaker {
+    /// True when the account is to be left alone for now.
+    fn resting(&self) -> bool {
+        self.closed_until.is_some() || self.asked >= PER_ACCOUNT_AND_TURN
+    }
 }
 
 /// Runs until it is asked to stop.
@@ -82,13 +93,7 @@ async fn turn(app: &App, breakers: &mut BTreeMap<AccountSlug, Breaker>, stop: &S
             *breaker = Breaker::default();
         }
     }
-    let day = Duration::from_secs(24 * 3600);
-    let asked: BTreeMap<_, _> = app
-        .asked_since(now.minus(day), PAGE)
-        .await?
-        .into_iter()
-        .map(|row| (row.request, row.at))
-        .collect();
+    answer_asked(app, breakers, now).await?;
     let mut after = None;
     loop {
         let page = app.open_look_ups(now, after, PAGE).await?;
@@ -97,12 +102,18 @@ async fn turn(app: &App, breakers: &mut BTreeMap<AccountSlug, Breaker>, stop: &S
                 return Ok(());
             }
             let breaker = breakers.entry(row.account.clone()).or_default();
-            let resting = breaker.closed_until.is_some() || breaker.asked >= PER_ACCOUNT_AND_TURN;
-            if resting || !is_due(app, &row, asked.get(&row.request).copied(), now).await {
+            if breaker.resting() || !is_due(app, &row, now).await {
                 continue;
             }
+            if row.state == AttemptState::Started {
+                if now.since(row.started_at) < INTERRUPTED_AFTER {
+                    continue;
+                }
+                app.doubt_interrupted(&row.request, row.attempt_no, &Context::job(ENTRY)).await?;
+            }
             breaker.asked += 1;
-            ask(app, &row, breaker, now).await?;
+            note(app, &note_key(&row), now).await;
+            ask(app, &row.request, row.attempt_no, &row.account, breaker).await?;
         }
         after = page.next;
         if after.is_none() {
@@ -111,50 +122,93 @@ async fn turn(app: &App, breakers: &mut BTreeMap<AccountSlug, Breaker>, stop: &S
     }
 }
 
-async fn ask(app: &App, row: &LookUpRow, breaker: &mut Breaker, now: Timestamp) -> Result<(), AppError> {
-    let context = Context::job(ENTRY);
-    if row.state == AttemptState::Started {
-        if now.since(row.started_at) < INTERRUPTED_AFTER {
-            return Ok(());
-        }
-        app.doubt_interrupted(&row.request, row.attempt_no, &context).await?;
-    }
-    let note = now.millis().to_string();
-    let _ = app.ops.put_note(&note_key(row), note.as_bytes()).await;
-    let started = app.recorder.clock().monotonic();
-    let looked_up = match app.look_up_attempt(&row.request, row.attempt_no, &context).await {
+/// Asks about one attempt. True when the provider answered.
+async fn ask(
+    app: &App,
+    request: &PaymentRequestId,
+    attempt_no: u32,
+    account: &AccountSlug,
+    breaker: &mut Breaker,
+) -> Result<bool, AppError> {
+    let clock = app.recorder.clock();
+    let started = clock.monotonic();
+    let looked_up = match app.look_up_attempt(request, attempt_no, &Context::job(ENTRY)).await {
         Ok(looked_up) => looked_up,
         Err(error @ (AppError::StoreUnavailable { .. } | AppError::StoreFull)) => return Err(error),
         Err(error) => {
-            tracing::error!(payment_request_id = %row.request, error = %error, "look_up.stuck");
-            return Ok(());
+            tracing::error!(payment_request_id = %request, error = %error, "look_up.stuck");
+            return Ok(true);
         }
     };
-    let took = app.recorder.clock().monotonic().saturating_sub(started);
-    metrics::histogram!("counterfoil_provider_lookup_seconds", "account" => row.account.to_string()).record(took);
+    let took = clock.monotonic().saturating_sub(started);
+    metrics::histogram!("counterfoil_provider_lookup_seconds", "account" => account.to_string()).record(took);
     match looked_up {
-        LookedUp::Answered(_) | LookedUp::NotFound | LookedUp::Nothing => *breaker = Breaker { asked: breaker.asked, ..Breaker::default() },
+        LookedUp::Answered(_) | LookedUp::NotFound | LookedUp::Nothing => {
+            *breaker = Breaker { asked: breaker.asked, ..Breaker::default() };
+            Ok(true)
+        }
         LookedUp::Unknown { retry_after_s } => {
             breaker.failures += 1;
             let rest = retry_after_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
             let rest = rest.or((breaker.failures >= FAILURES_MAX).then_some(BREAK));
-            breaker.closed_until = rest.map(|rest| app.recorder.clock().monotonic() + rest);
+            breaker.closed_until = rest.map(|rest| clock.monotonic() + rest);
+            Ok(false)
         }
     }
-    Ok(())
 }
 
 fn note_key(row: &LookUpRow) -> String {
     format!("look_up:{}:{}", row.request, row.attempt_no)
 }
 
-async fn is_due(app: &App, row: &LookUpRow, asked: Option<Timestamp>, now: Timestamp) -> bool {
-    let note = app.ops.note(&note_key(row)).await.ok().flatten();
-    let last = note.and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok()).map(Timestamp::from_millis);
+/// Requests that weak evidence, a late notification or a payer notice made due now: every attempt
+/// of theirs is asked about, whatever is thought of it.
+async fn answer_asked(
+    app: &App,
+    breakers: &mut BTreeMap<AccountSlug, Breaker>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    for row in app.asked_since(now.minus(ASKED_FOR), PAGE).await? {
+        let (done_key, tried_key) = (format!("asked:{}", row.request), format!("asked_try:{}", row.request));
+        let done = noted(app, &done_key).await;
+        let tried = noted(app, &tried_key).await;
+        let fresh = done.is_none_or(|done| row.at > done);
+        if !fresh || tried.is_some_and(|tried| now.since(tried) < ASK_AGAIN && row.at <= tried) {
+            continue;
+        }
+        note(app, &tried_key, now).await;
+        let mut answered = true;
+        for (attempt_no, account) in app.attempts_of(&row.request).await? {
+            let breaker = breakers.entry(account.clone()).or_default();
+            if breaker.resting() {
+                answered = false;
+                continue;
+            }
+            breaker.asked += 1;
+            answered &= ask(app, &row.request, attempt_no, &account, breaker).await?;
+        }
+        if answered {
+            note(app, &done_key, row.at).await;
+        }
+    }
+    Ok(())
+}
+
+async fn noted(app: &App, key: &str) -> Option<Timestamp> {
+    let note = app.ops.note(key).await.ok().flatten()?;
+    String::from_utf8(note).ok()?.parse().ok().map(Timestamp::from_millis)
+}
+
+/// A note that is lost costs one early question.
+async fn note(app: &App, key: &str, at: Timestamp) {
+    let _ = app.ops.put_note(key, at.millis().to_string().as_bytes()).await;
+}
+
+async fn is_due(app: &App, row: &LookUpRow, now: Timestamp) -> bool {
+    let last = noted(app, &note_key(row)).await;
     let since = last.unwrap_or(row.started_at);
-    let out_of_turn = asked.is_some_and(|at| at > since || (at == since && last.is_none()));
     let interrupted = row.state == AttemptState::Started && now.since(row.started_at) >= INTERRUPTED_AFTER;
-    out_of_turn || (interrupted && last.is_none()) || steps_between(row, since, now) > 0
+    (interrupted && last.is_none()) || steps_between(row, since, now) > 0
 }
 
 /// How many steps of the schedule lie after `since` and not after `now`.

@@ -1,144 +1,216 @@
 //! One try of one delivery: lease, check, sign, send, record.
+//!
+//! The lease keeps two workers from the same delivery; the version of the delivery's stream keeps
+//! two outcomes from one try. A worker that dies between sending and recording leaves its lease
+//! behind, and the same id and body go out again when that is over: at least once, honestly.
 
 use std::time::Duration;
 
-use domain::delivery::event::Pair;
-use domain::delivery::{Answer, Command, Failure, State, signature};
+use domain::delivery::event::{OurFault, Pair};
+use domain::delivery::schedule::retry_after;
+use domain::delivery::{Answer, Command, Delivery, Failure, State, signature};
 use domain::digest::Digest32;
 use domain::ids::KeyId;
+use domain::pan::holds_card_number;
 use domain::ports::{HttpOut, OutAnswer, OutRequest, SecretPurpose};
 use domain::subscriber::{PausedWhy, Subscriber};
+use domain::time::Timestamp;
 use projections::ports::Excerpt;
 use projections::views::delivery_queue::DeliveryRow;
 
 use crate::app::App;
 use crate::app::context::Context;
 use crate::app::error::AppError;
+use crate::app::recorder::Folded;
 
 /// Actor of the outcomes.
 const ENTRY: &str = "work::deliver";
 /// A worker's hold; more than twice the longest try.
 const LEASE: Duration = Duration::from_secs(60);
+/// So many holders in a row that recorded nothing died of this delivery.
+const EPOCHS_MAX: u64 = 5;
 /// A whole try, the answer's body included.
 const DEADLINE: Duration = Duration::from_secs(15);
 /// How much of an answer is read.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// How much of it is kept for operators.
 const EXCERPT_BYTES_MAX: usize = 1024;
+/// Signing keys of one request: a new and an old one while they are exchanged, and one to spare.
+const KEYS_MAX: usize = 3;
+/// Pauses between tries to record an outcome while the store is away; together well below the rest
+/// of the lease.
+const RECORD_AGAIN: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
-/// What a try came to, for the breaker.
+/// What a try came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempted {
     /// 2xx.
     Arrived,
-    /// Anything else.
+    /// Anything else that a receiver can do.
     Failed {
         /// The receiver asks to be left alone.
         cool_down: Option<Duration>,
     },
-    /// Nothing was sent: somebody else has it, or the row was old.
+    /// Nothing was sent: somebody else has it, the row was old, or it must not be sent any more.
     Skipped,
+    /// It was sent, and what became of it could not be recorded.
+    Unrecorded,
 }
 
-pub(super) async fn attempt(
-    app: &App,
-    http: &dyn HttpOut,
-    subscriber: &Subscriber,
-    row: &DeliveryRow,
-) -> Result<Attempted, AppError> {
+/// Tries `row` once.
+///
+/// # Errors
+/// Outages before anything was sent.
+pub(super) async fn attempt(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attempted, AppError> {
     let key = format!("delivery:{}", row.id);
-    let owner = app.recorder.node();
     let now = app.recorder.now();
-    let lease = app.ops.acquire(&key, owner, LEASE, now).await.map_err(AppError::bug)?;
-    let Some(lease) = lease else { return Ok(Attempted::Skipped) };
-    let attempted = send(app, http, subscriber, row).await;
-    // A lease that is not given back runs out by itself.
+    let lease = app.ops.acquire(&key, app.recorder.node(), LEASE, now).await;
+    let Some(lease) = lease.map_err(AppError::bug)? else { return Ok(Attempted::Skipped) };
+    let attempted = if lease.epoch > EPOCHS_MAX {
+        tracing::error!(delivery = %row.id, epoch = lease.epoch, "delivery.crash_loop");
+        stop_trying(app, row, &Command::Quarantine(OurFault::CrashLoop)).await
+    } else {
+        send(app, http, row).await
+    };
+    // Whoever comes here did not crash. A lease that is not given back runs out by itself.
     let _ = app.ops.finish(&lease).await;
     attempted
 }
 
-async fn send(
-    app: &App,
-    http: &dyn HttpOut,
-    subscriber: &Subscriber,
-    row: &DeliveryRow,
-) -> Result<Attempted, AppError> {
-    // The row is a hint: the delivery's own stream decides.
+/// Gives up what waited too long for a receiver that does not come back.
+///
+/// # Errors
+/// Outages.
+pub(super) async fn give_up(app: &App, row: &DeliveryRow) -> Result<(), AppError> {
+    stop_trying(app, row, &Command::GiveUp).await.map(|_| ())
+}
+
+async fn stop_trying(app: &App, row: &DeliveryRow, command: &Command) -> Result<Attempted, AppError> {
+    let folded = app.fold_delivery(&row.id).await?;
+    app.append_outcome(&row.merchant, &row.id, &pair(row), folded, &Context::job(ENTRY), command, None).await?;
+    Ok(Attempted::Skipped)
+}
+
+fn pair(row: &DeliveryRow) -> Pair {
+    Pair { subscriber: row.subscriber.clone(), event_id: row.event_id }
+}
+
+async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attempted, AppError> {
+    // The row is a hint: the delivery's own stream decides, and the subscriber's.
     let folded = app.fold_delivery(&row.id).await?;
     let open = folded.state.as_ref().is_none_or(|known| known.state == State::Open);
     if !open || folded.version != row.outcome_version {
         return Ok(Attempted::Skipped);
     }
-    let Some(body) = app.delivery_body(row).await? else {
-        return Err(AppError::bug("a queued delivery without its body"));
+    let subscriber = match app.subscriber(&row.merchant, &row.subscriber).await {
+        Ok(subscriber) if subscriber.paused.is_none() => subscriber,
+        Ok(_) | Err(AppError::NotFound { .. }) => return Ok(Attempted::Skipped),
+        Err(other) => return Err(other),
     };
-    let (attempt_no, generation) = (row.attempts + 1, row.generation);
-    let sent_at = app.recorder.now();
-    let keys = signing_keys(app, subscriber).await?;
-    let started = app.recorder.clock().monotonic();
+    let Some(body) = app.delivery_body(row).await? else {
+        tracing::error!(delivery = %row.id, "delivery.without_body");
+        return stop_trying(app, row, &Command::Quarantine(OurFault::NoBody)).await;
+    };
+    let keys = signing_keys(app, &subscriber).await?;
+    let (sent_at, started) = (app.recorder.now(), app.recorder.clock().monotonic());
     let sent = if keys.is_empty() {
         Err(Failure::NoKey)
     } else {
-        let signatures: Vec<String> = keys
-            .iter()
-            .map(|(_, key)| signature::sign(key, row.id.as_str(), sent_at.seconds(), body.as_bytes()))
-            .collect();
-        let header = |name: &str, value: String| (name.to_owned(), value);
-        let request = OutRequest {
-            method: "POST",
-            url: subscriber.url.clone(),
-            headers: vec![
-                header("content-type", "application/cloudevents+json; charset=utf-8".to_owned()),
-                header("user-agent", concat!("counterfoil/", env!("CARGO_PKG_VERSION")).to_owned()),
-                header("webhook-id", row.id.to_string()),
-                header("webhook-timestamp", sent_at.seconds().to_string()),
-                header("webhook-signature", signatures.join(" ")),
-                header("counterfoil-attempt", attempt_no.to_string()),
-                header("counterfoil-generation", generation.to_string()),
-            ],
-            body: body.as_bytes().to_vec(),
-            deadline: DEADLINE,
-            answer_bytes_max: ANSWER_BYTES_MAX,
-        };
-        http.send(request).await.map_err(Failure::Http)
+        http.send(request(app, &subscriber, row, &keys, &body, sent_at)).await.map_err(Failure::Http)
     };
     let latency = app.recorder.clock().monotonic().saturating_sub(started);
     metrics::histogram!("counterfoil_delivery_seconds", "subscriber" => subscriber.id.to_string()).record(latency);
-    let retry_after = sent.as_ref().ok().and_then(retry_after);
+    if let Ok(answer) = &sent {
+        keep_excerpt(app, row, answer).await;
+    }
+    let wish = sent.as_ref().ok().and_then(|answer| answer.header("retry-after"));
+    let wish = wish.and_then(|header| retry_after(header, app.recorder.now()));
     let status = sent.as_ref().map(|answer| answer.status).map_err(|failure| *failure);
-    let command = Command::Record(Answer {
+    let answer = Answer {
         result: status,
-        retry_after,
+        retry_after: wish,
         latency,
         sent_at,
         body_sha256: Digest32::sha256(&[body.as_bytes()]),
         key_ids: keys.into_iter().map(|(key_id, _)| key_id).collect(),
         receiver_ref: sent.as_ref().ok().and_then(receiver_ref),
-    });
-    let pair = Pair { subscriber: row.subscriber.clone(), event_id: row.event_id };
-    let context = Context::job(ENTRY);
-    let recorded = app.append_outcome(&row.merchant, &row.id, &pair, folded, &context, &command, None).await?;
-    if recorded.is_none() {
-        metrics::counter!("counterfoil_duplicate_send_suspected_total").increment(1);
-    }
-    if let Ok(answer) = &sent {
-        keep_excerpt(app, row, attempt_no, answer).await;
+    };
+    if !record(app, row, &folded, &Command::Record(answer)).await {
+        return Ok(Attempted::Unrecorded);
     }
     if status == Ok(410) {
-        app.pause_subscriber(&row.merchant, &subscriber.id, &context, PausedWhy::Gone).await?;
+        app.pause_subscriber(&row.merchant, &subscriber.id, &Context::job(ENTRY), PausedWhy::Gone).await?;
     }
-    let cool_down = retry_after.filter(|_| matches!(status, Ok(429 | 503)));
+    let cool_down = wish.filter(|_| matches!(status, Ok(429 | 503)));
     Ok(if matches!(status, Ok(200..=299)) { Attempted::Arrived } else { Attempted::Failed { cool_down } })
+}
+
+/// Headers are those of Standard Webhooks; the time is that of this try, the id that of the delivery.
+fn request(
+    app: &App,
+    subscriber: &Subscriber,
+    row: &DeliveryRow,
+    keys: &[(KeyId, Vec<u8>)],
+    body: &str,
+    sent_at: Timestamp,
+) -> OutRequest {
+    let seconds = sent_at.seconds();
+    let signatures: Vec<String> =
+        keys.iter().map(|(_, key)| signature::sign(key, row.id.as_str(), seconds, body.as_bytes())).collect();
+    let mut span = [0; 8];
+    app.recorder.entropy().fill(&mut span);
+    let trace = row.event_id.to_string().replace('-', "");
+    let headers = [
+        ("content-type", "application/cloudevents+json; charset=utf-8".to_owned()),
+        ("user-agent", concat!("counterfoil/", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("webhook-id", row.id.to_string()),
+        ("webhook-timestamp", seconds.to_string()),
+        ("webhook-signature", signatures.join(" ")),
+        ("counterfoil-attempt", (row.attempts + 1).to_string()),
+        ("counterfoil-generation", row.generation.to_string()),
+        ("traceparent", format!("00-{trace}-{:016x}-01", u64::from_be_bytes(span).max(1))),
+    ];
+    OutRequest {
+        method: "POST",
+        url: subscriber.url.clone(),
+        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        body: body.as_bytes().to_vec(),
+        deadline: DEADLINE,
+        answer_bytes_max: ANSWER_BYTES_MAX,
+    }
+}
+
+/// Records an outcome, and waits a while for a store that is away. False: it could not be recorded.
+async fn record(app: &App, row: &DeliveryRow, folded: &Folded<Delivery>, command: &Command) -> bool {
+    let context = Context::job(ENTRY);
+    let mut pauses = RECORD_AGAIN.iter();
+    loop {
+        let recorded =
+            app.append_outcome(&row.merchant, &row.id, &pair(row), folded.clone(), &context, command, None).await;
+        match (recorded, pauses.next()) {
+            (Ok(Some(_)), _) => return true,
+            (Ok(None), _) => {
+                // Another outcome stands in its place: it was sent twice, or a person decided.
+                metrics::counter!("counterfoil_duplicate_send_suspected_total").increment(1);
+                return true;
+            }
+            (Err(AppError::StoreUnavailable { .. } | AppError::StoreFull), Some(pause)) => {
+                app.recorder.clock().sleep(*pause).await;
+            }
+            (Err(error), _) => {
+                tracing::error!(delivery = %row.id, error = %error, "delivery.not_recorded");
+                return false;
+            }
+        }
+    }
 }
 
 async fn signing_keys(app: &App, subscriber: &Subscriber) -> Result<Vec<(KeyId, Vec<u8>)>, AppError> {
     let purpose = SecretPurpose::Subscriber(subscriber.id.to_string());
     let live = app.secrets.active(&subscriber.merchant, &purpose, app.recorder.now()).await?;
-    Ok(live.into_iter().filter_map(|secret| Some((secret.key_id, signature::key(&secret.value)?))).take(3).collect())
-}
-
-fn retry_after(answer: &OutAnswer) -> Option<Duration> {
-    answer.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+    let keys = live.into_iter().filter_map(|secret| Some((secret.key_id, signature::key(&secret.value)?)));
+    Ok(keys.take(KEYS_MAX).collect())
 }
 
 /// The receiver's document number, where it gives a plain one.
@@ -149,21 +221,62 @@ fn receiver_ref(answer: &OutAnswer) -> Option<String> {
     ((1..=64).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
 }
 
-/// What operators may read of an answer: cut, and without control characters.
-async fn keep_excerpt(app: &App, row: &DeliveryRow, attempt_no: u32, answer: &OutAnswer) {
-    let text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(EXCERPT_BYTES_MAX)]).into_owned();
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+/// What operators may read of an answer.
+async fn keep_excerpt(app: &App, row: &DeliveryRow, answer: &OutAnswer) {
     let mut nonce = [0; 32];
     app.recorder.entropy().fill(&mut nonce);
     let excerpt = Excerpt {
         delivery: row.id.clone(),
         generation: row.generation,
-        attempt_no,
+        attempt_no: row.attempts + 1,
         nonce,
-        bytes: text.into_bytes(),
+        bytes: excerpt_of(&answer.body).into_bytes(),
         at: app.recorder.now(),
     };
     if let Err(error) = app.ops.put_excerpt(&excerpt).await {
         tracing::info!(delivery = %row.id, error = %error, "delivery.excerpt_lost");
+    }
+}
+
+/// Cut, without control characters, and without anything that looks like a card number.
+fn excerpt_of(body: &[u8]) -> String {
+    if holds_card_number(body, &[]) {
+        return "(it held something that looks like a card number)".to_owned();
+    }
+    let mut text = String::new();
+    for letter in String::from_utf8_lossy(body).chars() {
+        if text.len() + letter.len_utf8() > EXCERPT_BYTES_MAX {
+            break;
+        }
+        text.push(if letter.is_control() { ' ' } else { letter });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> OutAnswer {
+        OutAnswer { status: 200, headers: vec![], body: body.as_bytes().to_vec(), cut: false }
+    }
+
+    #[test]
+    fn an_excerpt_is_short_printable_and_holds_no_card_number() {
+        assert_eq!(excerpt_of(b"a\r\nb\x1b[31m"), "a  b [31m");
+        assert_eq!(excerpt_of(&[0xff; 5_000]).len(), 1023);
+        assert!(excerpt_of("\u{20ac}".repeat(5_000).as_bytes()).len() <= EXCERPT_BYTES_MAX);
+        let leak = excerpt_of(br#"{"card": "4111 1111 1111 1111"}"#);
+        assert!(!leak.contains("4111"), "{leak}");
+    }
+
+    #[test]
+    fn only_a_plain_document_number_is_taken() {
+        let of = |body: &str| receiver_ref(&answer(body));
+        assert_eq!(of(r#"{"document_number": "INV-2026/17"}"#).as_deref(), Some("INV-2026/17"));
+        let long = format!(r#"{{"document_number": "{}"}}"#, "1".repeat(65));
+        for other in ["", "{}", r#"{"document_number": 7}"#, r#"{"document_number": "a b"}"#, &long] {
+            assert_eq!(of(other), None, "{other}");
+        }
     }
 }

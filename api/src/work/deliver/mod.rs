@@ -1,23 +1,26 @@
 //! Sends due deliveries: the only code that tells subscribers anything.
 //!
-//! Round-robin over subscribers, each with its own places, breaker and cool-down, so that one that
-//! hangs delays nobody else. A row of the queue is a hint: before the socket is opened, the
-//! delivery's own stream must say the same.
+//! Round-robin over subscribers, each with its own lane, so that one that hangs delays nobody else.
+//! A row of the queue is a hint: before the socket is opened, the delivery's own stream must say the
+//! same. Only rows of the live generation are read, so a rebuild cannot send.
 
 mod attempt;
-mod breaker;
+mod lane;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::{DeliveryId, SubscriberId};
-use domain::ports::HttpOut;
-use domain::subscriber::Subscriber;
+use domain::ports::{HttpOut, Position};
+use futures::FutureExt as _;
+use projections::ports::At;
+use projections::views::delivery_queue::{self, DeliveryRow, SubscriberRow};
 use tokio::task::JoinSet;
 
-use self::attempt::{Attempted, attempt};
-use self::breaker::Breaker;
+use self::attempt::{Attempted, attempt, give_up};
+use self::lane::Lane;
 use super::health::Health;
 use super::supervise::Stop;
 use crate::app::App;
@@ -25,21 +28,41 @@ use crate::app::error::AppError;
 
 /// Name of the loop.
 pub const NAME: &str = "deliver";
-/// Deliveries of one subscriber under way at once.
-const PER_SUBSCRIBER: usize = 4;
 /// Deliveries under way at once in all.
 const IN_ALL: usize = 64;
+/// Rows passed over to find one that can start.
+const PASSED_OVER_MAX: usize = 200;
 /// How often the queue is looked at when nothing happens.
 const POLL: Duration = Duration::from_millis(500);
 /// How soon after something happened; the view needs a moment.
 const SOON: Duration = Duration::from_millis(20);
+/// How often in a row it looks so soon while the view is behind.
+const SOON_MAX: u32 = 50;
+/// What waited so long for a receiver that was away all the time is given up.
+const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Given up in one turn.
+const GIVEN_UP_PER_TURN: usize = 16;
+/// How long receivers' answers are kept for operators.
+const EXCERPTS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How often older ones are erased.
+const ERASE_EVERY: Duration = Duration::from_secs(3600);
+/// After an outcome could not be recorded, nothing new is sent for so long.
+const HALT: Duration = Duration::from_secs(10);
+
+type Ended = (SubscriberId, DeliveryId, Attempted);
 
 struct Dispatcher {
     app: Arc<App>,
     http: Arc<dyn HttpOut>,
-    breakers: BTreeMap<SubscriberId, Breaker>,
-    under_way: BTreeMap<SubscriberId, BTreeSet<DeliveryId>>,
-    tasks: JoinSet<(SubscriberId, DeliveryId, Attempted)>,
+    lanes: BTreeMap<SubscriberId, Lane>,
+    tasks: JoinSet<Ended>,
+    /// Which subscriber comes first in the next turn.
+    first: usize,
+    /// Who is left alone at the moment, for the health page.
+    left_alone: Vec<SubscriberId>,
+    /// Monotonic.
+    halted_until: Duration,
+    erase_at: Duration,
 }
 
 /// Runs until it is asked to stop; what is under way is waited for.
@@ -49,11 +72,14 @@ pub async fn run(app: Arc<App>, http: Arc<dyn HttpOut>, health: Arc<Health>, mut
     let mut dispatcher = Dispatcher {
         app,
         http,
-        breakers: BTreeMap::new(),
-        under_way: BTreeMap::new(),
+        lanes: BTreeMap::new(),
         tasks: JoinSet::new(),
+        first: 0,
+        left_alone: vec![],
+        halted_until: Duration::ZERO,
+        erase_at: Duration::ZERO,
     };
-    let mut seen = None;
+    let (mut seen, mut soon) = (None, 0);
     while !stop.asked() {
         let head = store.head().await.ok().flatten();
         match dispatcher.turn().await {
@@ -65,90 +91,129 @@ pub async fn run(app: Arc<App>, http: Arc<dyn HttpOut>, health: Arc<Health>, mut
         }
         let news = head != seen;
         seen = head;
-        let pause = if news { SOON } else { POLL };
+        soon = if news { SOON_MAX } else { soon.saturating_sub(1) };
+        let hurry = news || (soon > 0 && dispatcher.view_is_behind(seen).await);
         tokio::select! {
             biased;
             () = stop.wait() => {}
-            Some(done) = dispatcher.tasks.join_next(), if !dispatcher.tasks.is_empty() => dispatcher.done(done),
-            () = clock.sleep(pause) => {}
-            () = store.wake_up(seen), if !news => clock.sleep(SOON).await,
+            Some(ended) = dispatcher.tasks.join_next(), if !dispatcher.tasks.is_empty() => dispatcher.ended(ended),
+            () = clock.sleep(if hurry { SOON } else { POLL }) => {}
+            () = store.wake_up(seen), if !hurry => clock.sleep(SOON).await,
         }
     }
-    while let Some(done) = dispatcher.tasks.join_next().await {
-        dispatcher.done(done);
+    while let Some(ended) = dispatcher.tasks.join_next().await {
+        dispatcher.ended(ended);
     }
 }
 
 impl Dispatcher {
     async fn turn(&mut self) -> Result<(), AppError> {
-        while let Some(done) = self.tasks.try_join_next() {
-            self.done(done);
+        while let Some(ended) = self.tasks.try_join_next() {
+            self.ended(ended);
         }
-        for subscriber in self.app.list_subscribers(None).await? {
-            if self.tasks.len() >= IN_ALL {
-                return Ok(());
-            }
-            self.start_for(&subscriber).await?;
+        self.erase_old_excerpts().await;
+        self.left_alone.clear();
+        let mut rows = self.app.subscriber_rows().await?;
+        rows.retain(|row| row.subscriber.paused.is_none() && !row.subscriber.removed);
+        if rows.is_empty() || self.app.recorder.clock().monotonic() < self.halted_until {
+            return Ok(());
+        }
+        let first = self.first % rows.len();
+        rows.rotate_left(first);
+        self.first = first + 1;
+        for row in &rows {
+            self.start_for(row).await?;
         }
         Ok(())
     }
 
-    async fn start_for(&mut self, subscriber: &Subscriber) -> Result<(), AppError> {
-        if subscriber.paused.is_some() {
-            return Ok(());
+    async fn start_for(&mut self, row: &SubscriberRow) -> Result<(), AppError> {
+        let id = &row.subscriber.id;
+        let (now, monotonic) = (self.app.recorder.now(), self.app.recorder.clock().monotonic());
+        if row.breaker.probe_at().is_some_and(|at| at > now) {
+            self.left_alone.push(id.clone());
+            return self.give_up_old(row).await;
         }
-        let monotonic = self.app.recorder.clock().monotonic();
-        let places = self.breakers.entry(subscriber.id.clone()).or_default().places(monotonic, PER_SUBSCRIBER);
-        let under_way = self.under_way.entry(subscriber.id.clone()).or_default();
-        let free = places.saturating_sub(under_way.len()).min(IN_ALL.saturating_sub(self.tasks.len()));
+        let lane = self.lanes.entry(id.clone()).or_default();
+        let free = lane.free(&row.breaker, now, monotonic).min(IN_ALL.saturating_sub(self.tasks.len()));
         if free == 0 {
             return Ok(());
         }
-        let now = self.app.recorder.now();
-        let due = self.app.due_deliveries(subscriber.id.as_str(), now, free + under_way.len()).await?;
-        for row in due.into_iter().filter(|row| !under_way.contains(&row.id)).take(free).collect::<Vec<_>>() {
-            under_way.insert(row.id.clone());
-            let (app, http, subscriber) = (Arc::clone(&self.app), Arc::clone(&self.http), subscriber.clone());
-            self.tasks.spawn(async move {
-                let attempted = attempt(&app, &*http, &subscriber, &row).await.unwrap_or_else(|error| {
-                    tracing::warn!(delivery = %row.id, error = %error, "delivery.not_tried");
-                    Attempted::Skipped
-                });
-                (subscriber.id, row.id, attempted)
-            });
+        let wanted = free + lane.passed_over().min(PASSED_OVER_MAX);
+        let due = self.app.due_deliveries(id.as_str(), now, wanted).await?;
+        for delivery in due.into_iter().filter(|delivery| lane.may_start(&delivery.id)).take(free).collect::<Vec<_>>() {
+            lane.started(delivery.id.clone());
+            self.tasks.spawn(try_once(Arc::clone(&self.app), Arc::clone(&self.http), delivery));
         }
         Ok(())
     }
 
-    fn done(&mut self, done: Result<(SubscriberId, DeliveryId, Attempted), tokio::task::JoinError>) {
-        let Ok((subscriber, delivery, attempted)) = done else {
-            metrics::counter!("counterfoil_loop_panics_total", "loop" => NAME).increment(1);
-            return;
-        };
-        if let Some(under_way) = self.under_way.get_mut(&subscriber) {
-            under_way.remove(&delivery);
+    /// While a receiver is away, its deliveries wait without burning steps; but not for ever.
+    async fn give_up_old(&self, row: &SubscriberRow) -> Result<(), AppError> {
+        let limit = self.app.recorder.now().minus(AGE_MAX);
+        if row.breaker.open_since().is_none_or(|since| since > limit) {
+            return Ok(());
         }
+        for delivery in self.app.due_deliveries(row.subscriber.id.as_str(), limit, GIVEN_UP_PER_TURN).await? {
+            give_up(&self.app, &delivery).await?;
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        // A task catches its own panics and nobody aborts one, so there is always a result.
+        let Ok((subscriber, delivery, attempted)) = ended else { return };
         let monotonic = self.app.recorder.clock().monotonic();
-        let breaker = self.breakers.entry(subscriber.clone()).or_default();
         let result = match attempted {
-            Attempted::Arrived => {
-                breaker.succeeded();
-                "arrived"
-            }
-            Attempted::Failed { cool_down } => {
-                breaker.failed(monotonic, cool_down);
-                "failed"
-            }
+            Attempted::Arrived => "arrived",
+            Attempted::Failed { .. } => "failed",
             Attempted::Skipped => "skipped",
+            Attempted::Unrecorded => {
+                self.halted_until = monotonic + HALT;
+                "unrecorded"
+            }
         };
-        metrics::counter!("counterfoil_delivery_attempts_total", "subscriber" => subscriber.to_string(), "result" => result)
-            .increment(1);
+        let label = subscriber.to_string();
+        metrics::counter!("counterfoil_delivery_attempts_total", "subscriber" => label, "result" => result).increment(1);
+        self.lanes.entry(subscriber).or_default().ended(delivery, &attempted, monotonic);
+    }
+
+    async fn view_is_behind(&self, head: Option<Position>) -> bool {
+        let standing = self.app.views.standing(&delivery_queue::SPEC, At::Live).await.ok();
+        let position = standing.and_then(|standing| standing.checkpoint).map(|checkpoint| checkpoint.position);
+        position < head
+    }
+
+    async fn erase_old_excerpts(&mut self) {
+        let monotonic = self.app.recorder.clock().monotonic();
+        if monotonic < self.erase_at {
+            return;
+        }
+        self.erase_at = monotonic + ERASE_EVERY;
+        if let Err(error) = self.app.ops.erase_excerpts(self.app.recorder.now().minus(EXCERPTS_KEPT)).await {
+            tracing::warn!(error = %error, "deliver.excerpts_not_erased");
+        }
     }
 
     fn note(&self) -> Option<String> {
-        let monotonic = self.app.recorder.clock().monotonic();
-        let open: Vec<_> =
-            self.breakers.iter().filter(|(_, b)| b.is_open(monotonic)).map(|(id, _)| id.as_str()).collect();
-        (!open.is_empty()).then(|| format!("left alone for now: {}", open.join(", ")))
+        let names: Vec<_> = self.left_alone.iter().map(SubscriberId::as_str).collect();
+        (!names.is_empty()).then(|| format!("left alone until they answer: {}", names.join(", ")))
     }
+}
+
+/// One try in a task of its own. A panic costs this try only: its lease stays and counts.
+async fn try_once(app: Arc<App>, http: Arc<dyn HttpOut>, row: DeliveryRow) -> Ended {
+    let attempted = match AssertUnwindSafe(attempt(&app, &*http, &row)).catch_unwind().await {
+        Ok(Ok(attempted)) => attempted,
+        Ok(Err(error)) => {
+            tracing::warn!(delivery = %row.id, error = %error, "delivery.not_tried");
+            Attempted::Skipped
+        }
+        Err(_) => {
+            metrics::counter!("counterfoil_loop_panics_total", "loop" => NAME).increment(1);
+            tracing::error!(delivery = %row.id, "delivery.panicked");
+            Attempted::Unrecorded
+        }
+    };
+    (row.subscriber, row.id, attempted)
 }
