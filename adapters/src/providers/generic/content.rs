@@ -87,7 +87,7 @@ fn from_template(
             .ok_or(Rejected::MissingSignature),
     };
     let (time, id) = (part(&profile.timestamp_header)?, part(&profile.id_header)?);
-    let placeholders: [(&str, &[u8]); 3] = [
+    let parts: [(&str, &[u8]); 3] = [
         ("{body}", &request.body),
         ("{ts}", time.as_bytes()),
         ("{id}", id.as_bytes()),
@@ -97,7 +97,7 @@ fn from_template(
     while let Some(open) = rest.find('{') {
         content.extend_from_slice(&rest.as_bytes()[..open]);
         rest = &rest[open..];
-        let found = placeholders.iter().find(|(name, _)| rest.starts_with(name));
+        let found = parts.iter().find(|(name, _)| rest.starts_with(name));
         let (width, value) =
             found.map_or((1, b"{".as_slice()), |(name, value)| (name.len(), value));
         content.extend_from_slice(value);

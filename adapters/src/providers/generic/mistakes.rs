@@ -24,7 +24,7 @@ impl Profile {
                     "look_up.url must hold {our_reference} or {provider_order_ref}".to_owned(),
                 );
             }
-            // What a placeholder becomes must never choose the host.
+            // What a reference says must never choose the host.
             let host = look_up.url.split('/').nth(2).unwrap_or_default();
             if !look_up.url.contains("://") || host.is_empty() || host.contains('{') {
                 found.push("look_up.url must be absolute, with its host written out".to_owned());
