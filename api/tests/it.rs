@@ -1,5 +1,7 @@
 //! Integration tests of the binary and of the pages that are made from it.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 #[path = "it/cli.rs"]
 mod cli;
 #[path = "it/events_page.rs"]
