@@ -55,7 +55,7 @@ struct Breaker {
 }
 
 impl Breaker {
-    /// True when the account is to be left alone for now.
+    /// True when the account is to rest.
     fn resting(&self) -> bool {
         self.closed_until.is_some() || self.asked >= PER_ACCOUNT_AND_TURN
     }
