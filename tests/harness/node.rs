@@ -12,7 +12,7 @@ use adapters::http_out::{AddressGuard, HttpOutOptions, ReqwestOut};
 use api::admin::{AdminCommand, execute, socket};
 use api::app::App;
 use api::app::context::Context;
-use api::compose::{self, Node, Opened};
+use api::compose::{self, Node, Opened, StartError};
 use api::config::Settings;
 use domain::access::client;
 use domain::access::role::Role;
@@ -127,8 +127,9 @@ impl Answer {
 
     /// The body as JSON.
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text)
-            .unwrap_or_else(|_| panic!("{} with a body that is no JSON: {}", self.status, self.text))
+        serde_json::from_str(&self.text).unwrap_or_else(|_| {
+            panic!("{} with a body that is no JSON: {}", self.status, self.text)
+        })
     }
 
     /// A member of the JSON body that is a text.
@@ -335,8 +336,7 @@ fn by_admin() -> Context {
 
 /// Starts and waits until every part works: views are made by their loops.
 async fn run(settings: &Settings) -> Node {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let node = compose::start(settings, listener).await.unwrap();
+    let node = start(settings).await;
     let ready = async {
         while !node.health.ready() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -346,6 +346,24 @@ async fn run(settings: &Settings) -> Node {
         .await
         .expect("the ledger is ready soon");
     node
+}
+
+/// A stopped ledger of this process lets go of its store a moment later, when the last thread of its
+/// server is gone. Between two processes there is no such moment.
+async fn start(settings: &Settings) -> Node {
+    let mut patience = 500;
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        match compose::start(settings, listener).await {
+            Ok(node) => return node,
+            Err(StartError::Part {
+                part: "event store",
+                ..
+            }) if patience > 0 => patience -= 1,
+            Err(error) => panic!("{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Both scenarios for all but bots, which sell by `telegram` only.

@@ -33,7 +33,11 @@ const HEADERS: [(&str, &str); 7] = [
 #[track_caller]
 fn assert_headers(headers: &HeaderMap) {
     for (name, value) in HEADERS {
-        assert_eq!(headers.get(name).map(|v| v.to_str().unwrap()), Some(value), "{name}");
+        assert_eq!(
+            headers.get(name).map(|v| v.to_str().unwrap()),
+            Some(value),
+            "{name}"
+        );
     }
     let id = headers["x-request-id"].to_str().unwrap();
     assert!(id.starts_with("req_") && id.len() > 10, "{id}");
@@ -51,8 +55,16 @@ fn assert_problem(answer: &Answer, code: &str) {
     assert_eq!(body["status"], row.status);
     assert_eq!(body["title"], row.title);
     assert_eq!(body["type"], format!("/docs#{code}"));
-    assert!(!answer.text.contains(CANARY), "the input is repeated: {}", answer.text);
-    assert!(!answer.text.contains("src/"), "a place in the program: {}", answer.text);
+    assert!(
+        !answer.text.contains(CANARY),
+        "the input is repeated: {}",
+        answer.text
+    );
+    assert!(
+        !answer.text.contains("src/"),
+        "a place in the program: {}",
+        answer.text
+    );
     if matches!(row.status, 429 | 503) {
         assert!(!answer.header("retry-after").is_empty());
     }
@@ -67,19 +79,36 @@ async fn raw(node: &TestNode, bytes: &[u8]) -> (u16, Answer, Duration) {
     let _ = connection.write_all(bytes).await;
     let mut answer = vec![];
     let read = connection.read_to_end(&mut answer);
-    let _ = tokio::time::timeout(Duration::from_secs(20), read).await.expect("the connection is closed");
+    let _ = tokio::time::timeout(Duration::from_secs(20), read)
+        .await
+        .expect("the connection is closed");
     let took = started.elapsed();
     let text = String::from_utf8(answer).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let mut lines = head.lines();
-    let status: u16 = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let status: u16 = lines
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
     let mut headers = HeaderMap::new();
     for line in lines {
         let (name, value) = line.split_once(": ").unwrap();
         let name: reqwest::header::HeaderName = name.parse().unwrap();
         headers.insert(name, value.parse().unwrap());
     }
-    (status, Answer { status, headers, text: body.to_owned() }, took)
+    (
+        status,
+        Answer {
+            status,
+            headers,
+            text: body.to_owned(),
+        },
+        took,
+    )
 }
 
 fn head(node: &TestNode, more: &str) -> String {
@@ -91,8 +120,16 @@ fn head(node: &TestNode, more: &str) -> String {
 }
 
 /// A command whose body is these bytes.
-async fn send(node: &TestNode, path: &str, media: Option<&str>, body: impl Into<reqwest::Body>) -> Answer {
-    let mut request = node.http().post(node.url(path)).bearer_auth(node.token("backend"));
+async fn send(
+    node: &TestNode,
+    path: &str,
+    media: Option<&str>,
+    body: impl Into<reqwest::Body>,
+) -> Answer {
+    let mut request = node
+        .http()
+        .post(node.url(path))
+        .bearer_auth(node.token("backend"));
     request = request.header("idempotency-key", "limits").body(body);
     if let Some(media) = media {
         request = request.header("content-type", media);
@@ -104,13 +141,19 @@ async fn send(node: &TestNode, path: &str, media: Option<&str>, body: impl Into<
 async fn some_request(node: &TestNode) -> String {
     let amount = json!({ "minor": "150000", "currency": "AMD" });
     let order = json!({ "order_id": "some", "scenario": "telegram", "amount": amount });
-    let created = node.post("backend", REQUESTS, "some", &order).await.expect(201);
+    let created = node
+        .post("backend", REQUESTS, "some", &order)
+        .await
+        .expect(201);
     format!("{REQUESTS}/{}", created.text_of("id"))
 }
 
 /// How many requests there are.
 async fn requests(node: &TestNode) -> usize {
-    let page = node.get("auditor", "/v1/events?limit=500&type=PaymentRequestCreated").await.json();
+    let page = node
+        .get("auditor", "/v1/events?limit=500&type=PaymentRequestCreated")
+        .await
+        .json();
     page["events"].as_array().unwrap().len()
 }
 
@@ -118,8 +161,15 @@ async fn requests(node: &TestNode) -> usize {
 async fn a_body_over_64_kib_is_refused_with_and_without_its_length() {
     let node = TestNode::start().await;
     let large = format!("{{\"x\":\"{}\"}}", "a".repeat(70 * 1024));
-    let told = format!("{}{large}", head(&node, &format!("content-length: {}\r\n", large.len())));
-    let chunked = format!("{}{:x}\r\n{large}\r\n0\r\n\r\n", head(&node, "transfer-encoding: chunked\r\n"), large.len());
+    let told = format!(
+        "{}{large}",
+        head(&node, &format!("content-length: {}\r\n", large.len()))
+    );
+    let chunked = format!(
+        "{}{:x}\r\n{large}\r\n0\r\n\r\n",
+        head(&node, "transfer-encoding: chunked\r\n"),
+        large.len()
+    );
     for bytes in [told, chunked] {
         let (_, answer, _) = raw(&node, bytes.as_bytes()).await;
         assert_problem(&answer, "body_too_large");
@@ -130,9 +180,17 @@ async fn a_body_over_64_kib_is_refused_with_and_without_its_length() {
         large.len()
     );
     assert_problem(&raw(&node, callback.as_bytes()).await.1, "body_too_large");
-    let fits = format!("{{\"{CANARY}\":\"{}\"}}", "a".repeat(64 * 1024 - CANARY.len() - 7));
+    let fits = format!(
+        "{{\"{CANARY}\":\"{}\"}}",
+        "a".repeat(64 * 1024 - CANARY.len() - 7)
+    );
     assert_eq!(fits.len(), 64 * 1024);
-    assert_eq!(send(&node, REQUESTS, Some("application/json"), fits).await.code(), "invalid");
+    assert_eq!(
+        send(&node, REQUESTS, Some("application/json"), fits)
+            .await
+            .code(),
+        "invalid"
+    );
     node.stop().await;
 }
 
@@ -142,21 +200,34 @@ async fn a_body_that_stops_in_the_middle_loses_its_connection() {
     let bytes = format!("{}{{\"order", head(&node, "content-length: 100\r\n"));
     let (_, answer, took) = raw(&node, bytes.as_bytes()).await;
     assert_problem(&answer, "body_timeout");
-    assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(10), "{took:?}");
+    assert!(
+        took >= Duration::from_secs(3) && took < Duration::from_secs(10),
+        "{took:?}"
+    );
     node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_out_of_bounds_or_with_two_meanings_is_refused() {
     let node = TestNode::start().await;
-    let get = |more: &str| format!("GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{more}\r\n");
-    let many = |count: usize| (0..count).map(|i| format!("x-{i}: {CANARY}\r\n")).collect::<String>();
+    let get = |more: &str| {
+        format!("GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{more}\r\n")
+    };
+    let many = |count: usize| {
+        (0..count)
+            .map(|i| format!("x-{i}: {CANARY}\r\n"))
+            .collect::<String>()
+    };
     // 96 headers are the most; `host` and `connection` are two of them.
     assert_eq!(raw(&node, get(&many(94)).as_bytes()).await.0, 200);
     let long = format!("x-long: {CANARY}{}\r\n", "a".repeat(200 * 1024));
-    let path = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", "a".repeat(70 * 1024));
+    let path = format!(
+        "GET /{} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
+        "a".repeat(70 * 1024)
+    );
     let two_lengths = head(&node, "content-length: 2\r\ncontent-length: 40\r\n") + "{}";
-    let length_and_chunks = head(&node, "content-length: 2\r\ntransfer-encoding: chunked\r\n") + "0\r\n\r\n";
+    let length_and_chunks =
+        head(&node, "content-length: 2\r\ntransfer-encoding: chunked\r\n") + "0\r\n\r\n";
     for (what, bytes, statuses) in [
         ("97 headers", get(&many(97)), &[431][..]),
         ("a long header", get(&long), &[431, 400]),
@@ -177,7 +248,10 @@ async fn a_head_out_of_bounds_or_with_two_meanings_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn json_that_is_not_plain_is_malformed_and_changes_nothing() {
     let node = TestNode::start().await;
-    let (deep, endless) = (format!("{}1{}", "[".repeat(13), "]".repeat(13)), "[".repeat(60_000));
+    let (deep, endless) = (
+        format!("{}1{}", "[".repeat(13), "]".repeat(13)),
+        "[".repeat(60_000),
+    );
     let order = format!("\"order_id\":\"{CANARY}\",\"scenario\":\"telegram\"");
     let bodies = [
         String::new(),
@@ -208,13 +282,28 @@ async fn json_that_is_not_plain_is_malformed_and_changes_nothing() {
             assert_problem(&answer, "malformed");
         }
     }
-    let answer = send(&node, REQUESTS, Some("application/json"), b"{\"a\":\"\xff\"}".to_vec()).await;
+    let answer = send(
+        &node,
+        REQUESTS,
+        Some("application/json"),
+        b"{\"a\":\"\xff\"}".to_vec(),
+    )
+    .await;
     assert_problem(&answer, "malformed");
     assert_eq!(requests(&node).await, 1);
     // None of the refusals used the key up.
     let good = json!({ "order_id": "1", "scenario": "telegram", "amount": { "minor": 150_000, "currency": "AMD" } });
-    let answer = send(&node, REQUESTS, Some("application/json; charset=utf-8"), good.to_string()).await;
-    assert_eq!((answer.status, answer.header("idempotent-replayed")), (201, ""));
+    let answer = send(
+        &node,
+        REQUESTS,
+        Some("application/json; charset=utf-8"),
+        good.to_string(),
+    )
+    .await;
+    assert_eq!(
+        (answer.status, answer.header("idempotent-replayed")),
+        (201, "")
+    );
     assert_eq!(requests(&node).await, 2);
     node.stop().await;
 }
@@ -252,29 +341,76 @@ async fn wrong_values_are_told_by_field_and_never_repeated() {
         ("amount", json!({ "minor": "+1", "currency": "AMD" })),
         ("amount", json!({ "minor": " 1", "currency": "AMD" })),
         ("amount", json!({ "minor": "1.5", "currency": "AMD" })),
-        ("amount", json!({ "minor": "9223372036854775808", "currency": "AMD" })),
-        ("amount", json!({ "minor": "150000", "currency": "AMD", "exponent": 3 })),
-        ("amount", json!({ "minor": "150000", "currency": "AMD", CANARY: 1 })),
+        (
+            "amount",
+            json!({ "minor": "9223372036854775808", "currency": "AMD" }),
+        ),
+        (
+            "amount",
+            json!({ "minor": "150000", "currency": "AMD", "exponent": 3 }),
+        ),
+        (
+            "amount",
+            json!({ "minor": "150000", "currency": "AMD", CANARY: 1 }),
+        ),
         ("amuont", json!(CANARY)),
         ("quote_id", json!(CANARY)),
         ("items", json!([])),
     ] {
-        let answer = send(&node, REQUESTS, Some("application/json"), with(pointer, value.clone()).to_string()).await;
+        let answer = send(
+            &node,
+            REQUESTS,
+            Some("application/json"),
+            with(pointer, value.clone()).to_string(),
+        )
+        .await;
         assert_problem(&answer, "invalid");
         let errors = answer.json()["errors"].as_array().unwrap().clone();
         // Two prices at once are the fault of whichever; both are among what the sentence names.
         let named = |pointer: &str| errors.iter().any(|e| e["pointer"] == format!("/{pointer}"));
-        let told = if pointer == "items" { "quote_id" } else { pointer };
+        let told = if pointer == "items" {
+            "quote_id"
+        } else {
+            pointer
+        };
         assert!(named(told), "{pointer} {value}: {errors:?}");
     }
-    let hint = send(&node, REQUESTS, Some("application/json"), with("expires_in", json!(5)).to_string()).await;
-    assert!(hint.text.contains("did you mean expires_in_s?"), "{}", hint.text);
-    for query in ["limit=0", "limit=501", "limit=-1", "limit=x", "status=Zebra_4111111111111111", "since=Zebra_4111111111111111", "cursor=Zebra_4111111111111111"] {
-        assert_problem(&node.get("backend", &format!("{REQUESTS}?{query}")).await, "invalid");
+    let hint = send(
+        &node,
+        REQUESTS,
+        Some("application/json"),
+        with("expires_in", json!(5)).to_string(),
+    )
+    .await;
+    assert!(
+        hint.text.contains("did you mean expires_in_s?"),
+        "{}",
+        hint.text
+    );
+    for query in [
+        "limit=0",
+        "limit=501",
+        "limit=-1",
+        "limit=x",
+        "status=Zebra_4111111111111111",
+        "since=Zebra_4111111111111111",
+        "cursor=Zebra_4111111111111111",
+    ] {
+        assert_problem(
+            &node.get("backend", &format!("{REQUESTS}?{query}")).await,
+            "invalid",
+        );
     }
-    assert_problem(&node.get("backend", &format!("{REQUESTS}?wait_for={CANARY}")).await, "malformed");
+    assert_problem(
+        &node
+            .get("backend", &format!("{REQUESTS}?wait_for={CANARY}"))
+            .await,
+        "malformed",
+    );
     for query in ["after", "until", "limit"] {
-        let answer = node.get("auditor", &format!("/v1/events?{query}={CANARY}")).await;
+        let answer = node
+            .get("auditor", &format!("/v1/events?{query}={CANARY}"))
+            .await;
         assert_problem(&answer, "invalid");
     }
     assert_eq!(requests(&node).await, 0);
@@ -289,17 +425,41 @@ async fn a_command_needs_a_key_and_json() {
     let some = some_request(&node).await;
     let cancel = format!("{some}/cancel");
     for path in [REQUESTS, "/v1/quotes", &cancel] {
-        let answer = node.call("POST", path, Some(&backend), None, Some(&body)).await;
+        let answer = node
+            .call("POST", path, Some(&backend), None, Some(&body))
+            .await;
         assert_problem(&answer, "idempotency_key_missing");
-        let answer = node.call("POST", path, Some(&backend), Some(""), Some(&body)).await;
+        let answer = node
+            .call("POST", path, Some(&backend), Some(""), Some(&body))
+            .await;
         assert_problem(&answer, "idempotency_key_missing");
-        let answer = node.call("POST", path, Some(&backend), Some(&"k".repeat(256)), Some(&body)).await;
+        let answer = node
+            .call(
+                "POST",
+                path,
+                Some(&backend),
+                Some(&"k".repeat(256)),
+                Some(&body),
+            )
+            .await;
         assert_problem(&answer, "idempotency_key_missing");
-        for media in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx"), Some("")] {
-            assert_problem(&send(&node, path, media, body.to_string()).await, "unsupported_media_type");
+        for media in [
+            None,
+            Some("text/plain"),
+            Some("application/x-www-form-urlencoded"),
+            Some("application/jsonx"),
+            Some(""),
+        ] {
+            assert_problem(
+                &send(&node, path, media, body.to_string()).await,
+                "unsupported_media_type",
+            );
         }
     }
-    assert_eq!(node.get("backend", &some).await.text_of("status"), "pending");
+    assert_eq!(
+        node.get("backend", &some).await.text_of("status"),
+        "pending"
+    );
     assert_eq!(requests(&node).await, 1);
     node.stop().await;
 }
@@ -336,13 +496,28 @@ async fn what_is_no_route_is_not_found_and_tells_nothing() {
         let answer = node.call("GET", path, Some(&backend), None, None).await;
         assert_problem(&answer, "not_found");
     }
-    for stream in ["x", "payment_request-x", "payment_request-", "client-nobody", "-", "%00"] {
+    for stream in [
+        "x",
+        "payment_request-x",
+        "payment_request-",
+        "client-nobody",
+        "-",
+        "%00",
+    ] {
         let answer = node.get("auditor", &format!("/v1/streams/{stream}")).await;
         assert_problem(&answer, "not_found");
     }
-    for (provider, account) in [("sim", "nobody"), ("stripe", "sim-main"), ("SIM", "sim-main"), ("sim", "%00")] {
+    for (provider, account) in [
+        ("sim", "nobody"),
+        ("stripe", "sim-main"),
+        ("SIM", "sim-main"),
+        ("sim", "%00"),
+    ] {
         let path = format!("/v1/callbacks/{provider}/{account}");
-        assert_problem(&node.call("POST", &path, None, None, Some(&json!({}))).await, "not_found");
+        assert_problem(
+            &node.call("POST", &path, None, None, Some(&json!({}))).await,
+            "not_found",
+        );
     }
     for (method, path) in [
         ("DELETE", REQUESTS),
@@ -376,17 +551,29 @@ async fn credentials_in_any_other_form_are_none() {
         format!("Bearer {token}, Bearer {token}"),
         format!("Bearer {}", "a".repeat(10_000)),
     ] {
-        let answer = node.call("GET", REQUESTS, Some(&authorization), None, None).await;
+        let answer = node
+            .call("GET", REQUESTS, Some(&authorization), None, None)
+            .await;
         assert_problem(&answer, "unauthenticated");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
         assert!(!answer.text.contains(token));
     }
     for scheme in ["bearer", "BEARER"] {
         let authorization = format!("{scheme} {token}");
-        node.call("GET", REQUESTS, Some(&authorization), None, None).await.expect(200);
+        node.call("GET", REQUESTS, Some(&authorization), None, None)
+            .await
+            .expect(200);
     }
     // A token in the address would stand in logs: it is no credential.
-    let answer = node.call("GET", &format!("{REQUESTS}?access_token={token}"), None, None, None).await;
+    let answer = node
+        .call(
+            "GET",
+            &format!("{REQUESTS}?access_token={token}"),
+            None,
+            None,
+            None,
+        )
+        .await;
     assert_problem(&answer, "unauthenticated");
     node.stop().await;
 }
@@ -410,7 +597,11 @@ async fn who_asks_too_often_waits_and_nobody_else_does() {
     node.get("bot", REQUESTS).await.expect(200);
     let mut codes = vec![];
     for _ in 0..12 {
-        codes.push(node.call("GET", REQUESTS, Some("Bearer x"), None, None).await.status);
+        codes.push(
+            node.call("GET", REQUESTS, Some("Bearer x"), None, None)
+                .await
+                .status,
+        );
     }
     assert!(codes.contains(&429) && codes.contains(&401), "{codes:?}");
     // A guesser at one address does not lock out those who have a token.
@@ -430,8 +621,14 @@ async fn good_answers_carry_the_security_headers_too() {
     let again = node.get("backend", REQUESTS).await;
     assert_ne!(list.header("x-request-id"), again.header("x-request-id"));
     // The page may have its own policy, but it has one.
-    let docs = node.call("GET", "/docs", None, None, None).await.expect(200);
-    assert!(docs.header("content-security-policy").contains("default-src 'none'"));
+    let docs = node
+        .call("GET", "/docs", None, None, None)
+        .await
+        .expect(200);
+    assert!(
+        docs.header("content-security-policy")
+            .contains("default-src 'none'")
+    );
     assert_eq!(docs.header("x-content-type-options"), "nosniff");
     node.stop().await;
 }
@@ -448,11 +645,19 @@ async fn a_panic_is_an_answer_that_tells_nothing_and_the_next_call_works() {
     let service = actix_web::test::init_service(app).await;
     let call = |path: &str| actix_web::test::TestRequest::get().uri(path).to_request();
     let (status, body) = match actix_web::test::try_call_service(&service, call("/panics")).await {
-        Ok(response) => (response.status().as_u16(), actix_web::test::read_body(response).await),
+        Ok(response) => (
+            response.status().as_u16(),
+            actix_web::test::read_body(response).await,
+        ),
         Err(error) => {
             let response = error.error_response();
             let status = response.status().as_u16();
-            (status, actix_web::body::to_bytes(response.into_body()).await.unwrap())
+            (
+                status,
+                actix_web::body::to_bytes(response.into_body())
+                    .await
+                    .unwrap(),
+            )
         }
     };
     let text = String::from_utf8(body.to_vec()).unwrap();

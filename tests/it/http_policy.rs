@@ -180,23 +180,39 @@ async fn new_request(node: &TestNode, owner: &str) -> String {
 
 /// The merchant's subscriber.
 fn subscriber(backend: &str) -> &'static str {
-    if backend.starts_with("other-") { "other-erp" } else { "erp" }
+    if backend.starts_with("other-") {
+        "other-erp"
+    } else {
+        "erp"
+    }
 }
 
 /// A delivery that is due: the news of a cancelled request.
 async fn new_delivery(node: &TestNode, owner: &str, backend: &str) -> String {
     let id = new_request(node, owner).await;
     let cancel = CANCEL.replace("{id}", &id);
-    node.post(backend, &cancel, &fresh("key"), &json!({})).await.expect(200);
-    let operator = if backend.starts_with("other-") { "other-operator" } else { "operator" };
-    let list = format!("{DELIVERIES}?payment_request_id={id}&subscriber={}", subscriber(backend));
+    node.post(backend, &cancel, &fresh("key"), &json!({}))
+        .await
+        .expect(200);
+    let operator = if backend.starts_with("other-") {
+        "other-operator"
+    } else {
+        "operator"
+    };
+    let list = format!(
+        "{DELIVERIES}?payment_request_id={id}&subscriber={}",
+        subscriber(backend)
+    );
     let until = tokio::time::Instant::now() + Duration::from_secs(10);
     loop {
         let found = node.get(operator, &list).await.expect(200).json();
         if let Some(delivery) = found["deliveries"][0]["id"].as_str() {
             return delivery.to_owned();
         }
-        assert!(tokio::time::Instant::now() < until, "a delivery within ten seconds: {found}");
+        assert!(
+            tokio::time::Instant::now() < until,
+            "a delivery within ten seconds: {found}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -218,14 +234,21 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
             let id = new_request(node, owner).await;
             if template == PRECHECK {
                 let attempts = ATTEMPTS.replace("{id}", &id);
-                node.post(owner, &attempts, &fresh("key"), &json!({})).await.expect(201);
+                node.post(owner, &attempts, &fresh("key"), &json!({}))
+                    .await
+                    .expect(201);
             }
             template.replace("{id}", &id)
         }
         SUBSCRIBER | TEST | PAUSE | RESUME => template.replace("{id}", subscriber(backend)),
-        DELIVERY | REDRIVE | ABANDON => template.replace("{id}", &new_delivery(node, owner, backend).await),
+        DELIVERY | REDRIVE | ABANDON => {
+            template.replace("{id}", &new_delivery(node, owner, backend).await)
+        }
         plain => {
-            assert!(!plain.contains('{'), "{method} {plain} has no example path in this test");
+            assert!(
+                !plain.contains('{'),
+                "{method} {plain} has no example path in this test"
+            );
             plain.to_owned()
         }
     }
@@ -235,11 +258,15 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
 fn body(route: Route) -> Option<Value> {
     match route {
         ("GET", _) => None,
-        (_, QUOTES) => Some(json!({ "order_id": fresh("order"), "scenario": "telegram", "amount": amd("150000") })),
+        (_, QUOTES) => Some(
+            json!({ "order_id": fresh("order"), "scenario": "telegram", "amount": amd("150000") }),
+        ),
         (_, REQUESTS) => Some(tea()),
         (_, PRECHECK) => Some(json!({ "amount": amd("150000") })),
         (_, NOTICES) => Some(json!({ "kind": "message", "text": "I paid" })),
-        (_, SUBSCRIBERS) => Some(json!({ "id": fresh("erp"), "url": "https://hooks.example.org/x" })),
+        (_, SUBSCRIBERS) => {
+            Some(json!({ "id": fresh("erp"), "url": "https://hooks.example.org/x" }))
+        }
         (_, REDRIVE | ABANDON) => Some(json!({ "reason": "receiver_fixed" })),
         (_, ATTEMPTS | CANCEL | CALLBACK | TEST | PAUSE | RESUME) => Some(json!({})),
         (method, path) => panic!("{method} {path} has no example body in this test"),
@@ -277,11 +304,25 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
 }
 
 /// Sends the call and reads the answer; of a status stream only the head, for it does not end.
-async fn send(node: &TestNode, route: Route, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+async fn send(
+    node: &TestNode,
+    route: Route,
+    path: &str,
+    token: Option<&str>,
+    body: Option<Value>,
+) -> Answer {
     if route.1 != STREAM {
         let bearer = token.map(|token| format!("Bearer {token}"));
         let key = (route.0 == "POST").then(|| fresh("key"));
-        return node.call(route.0, path, bearer.as_deref(), key.as_deref(), body.as_ref()).await;
+        return node
+            .call(
+                route.0,
+                path,
+                bearer.as_deref(),
+                key.as_deref(),
+                body.as_ref(),
+            )
+            .await;
     }
     let mut request = node.http().get(node.url(path));
     if let Some(token) = token {
@@ -291,13 +332,21 @@ async fn send(node: &TestNode, route: Route, path: &str, token: Option<&str>, bo
     if response.status() != 200 {
         return Answer::of(response).await;
     }
-    Answer { status: 200, headers: response.headers().clone(), text: String::new() }
+    Answer {
+        status: 200,
+        headers: response.headers().clone(),
+        text: String::new(),
+    }
 }
 
 /// The last letter but the checksum, changed.
 fn mistyped(token: &str) -> String {
     let place = token.len() - 10;
-    let with = if &token[place..=place] == "a" { "b" } else { "a" };
+    let with = if &token[place..=place] == "a" {
+        "b"
+    } else {
+        "a"
+    };
     format!("{}{with}{}", &token[..place], &token[place + 1..])
 }
 
@@ -305,7 +354,11 @@ async fn tokens(node: &TestNode, client: &str) -> Tokens {
     let revoked = node.token_for(client, Duration::from_secs(600)).await;
     let key_id = revoked.split('_').nth(2).unwrap().to_owned();
     let id = ClientId::parse(client).unwrap();
-    node.admin(AdminCommand::ClientRevoke { id, key_id: Some(key_id) }).await;
+    node.admin(AdminCommand::ClientRevoke {
+        id,
+        key_id: Some(key_id),
+    })
+    .await;
     let expired = node.token_for(client, Duration::from_millis(50)).await;
     Tokens { revoked, expired }
 }
@@ -326,7 +379,9 @@ async fn every_role_may_do_what_its_row_says_and_nothing_else() {
     let node = TestNode::start_with(|settings| settings.delivery.enabled = false).await;
     for (admin, backend) in [("admin", "backend"), ("other-admin", "other-backend")] {
         let erp = json!({ "id": subscriber(backend), "url": "https://hooks.example.org/x" });
-        node.post(admin, SUBSCRIBERS, &fresh("key"), &erp).await.expect(201);
+        node.post(admin, SUBSCRIBERS, &fresh("key"), &erp)
+            .await
+            .expect(201);
     }
     let known: BTreeSet<Route> = MAY
         .iter()
@@ -334,21 +389,33 @@ async fn every_role_may_do_what_its_row_says_and_nothing_else() {
         .chain(PUBLIC)
         .chain([("POST", CALLBACK)])
         .collect();
-    let routes: BTreeSet<Route> = Op::ALL.iter().map(|op| (op.spec().method, op.spec().path)).collect();
-    assert_eq!(routes, known, "a route without a row, or a row without a route");
+    let routes: BTreeSet<Route> = Op::ALL
+        .iter()
+        .map(|op| (op.spec().method, op.spec().path))
+        .collect();
+    assert_eq!(
+        routes, known,
+        "a route without a row, or a row without a route"
+    );
 
     let (mut cells, mut wrong) = (0, vec![]);
     for (role, may) in MAY {
         let Tokens { revoked, expired } = tokens(&node, role).await;
         // A token ends at its time, a revocation counts within a second.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let (own, colleague) = if role == "bot" { ("bot", "bot-2") } else { ("backend", "backend-2") };
+        let (own, colleague) = if role == "bot" {
+            ("bot", "bot-2")
+        } else {
+            ("backend", "backend-2")
+        };
         for op in Op::ALL {
             let spec = op.spec();
             let route = (spec.method, spec.path);
             for case in CASES {
                 let path = match case {
-                    Case::OtherMerchants => path(&node, route, "other-backend", "other-backend").await,
+                    Case::OtherMerchants => {
+                        path(&node, route, "other-backend", "other-backend").await
+                    }
                     Case::Colleagues => path(&node, route, colleague, "backend-2").await,
                     Case::Own | Case::NoToken | Case::Mistyped | Case::Revoked | Case::Expired => {
                         path(&node, route, own, "backend").await
@@ -368,15 +435,28 @@ async fn every_role_may_do_what_its_row_says_and_nothing_else() {
                 cells += 1;
                 let refused = status >= 400 && spec.path != CALLBACK;
                 if answer.status != status || (refused && answer.code() != code_of(status)) {
-                    let found = format!("{} {} by {role}, {case:?}: {}", spec.method, path, answer.status);
+                    let found = format!(
+                        "{} {} by {role}, {case:?}: {}",
+                        spec.method, path, answer.status
+                    );
                     wrong.push(format!("{found} instead of {status}: {}", answer.text));
                 }
             }
         }
     }
-    println!("{cells} cells: {} routes, {} roles, {} cases", Op::ALL.len(), MAY.len(), CASES.len());
+    println!(
+        "{cells} cells: {} routes, {} roles, {} cases",
+        Op::ALL.len(),
+        MAY.len(),
+        CASES.len()
+    );
     assert_eq!(cells, Op::ALL.len() * MAY.len() * CASES.len());
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     node.stop().await;
 }
 
@@ -385,8 +465,15 @@ async fn lists_hold_nothing_of_others() {
     let node = TestNode::start().await;
     let mut ids = vec![];
     for owner in ["bot", "bot-2", "backend", "other-bot"] {
-        let created = node.post(owner, REQUESTS, &fresh("key"), &tea()).await.expect(201);
-        ids.push((owner, created.text_of("id"), created.header("position").to_owned()));
+        let created = node
+            .post(owner, REQUESTS, &fresh("key"), &tea())
+            .await
+            .expect(201);
+        ids.push((
+            owner,
+            created.text_of("id"),
+            created.header("position").to_owned(),
+        ));
     }
     let last = ids.last().unwrap().2.clone();
     for (reader, visible) in [
@@ -399,13 +486,29 @@ async fn lists_hold_nothing_of_others() {
         ("other-backend", &["other-bot"]),
         ("other-auditor", &["other-bot"]),
     ] {
-        let list = node.get(reader, &format!("{REQUESTS}?wait_for={last}")).await.expect(200);
+        let list = node
+            .get(reader, &format!("{REQUESTS}?wait_for={last}"))
+            .await
+            .expect(200);
         for (owner, id, _) in &ids {
-            assert_eq!(list.text.contains(id.as_str()), visible.contains(owner), "{reader} and {owner}'s");
+            assert_eq!(
+                list.text.contains(id.as_str()),
+                visible.contains(owner),
+                "{reader} and {owner}'s"
+            );
         }
     }
-    for (reader, foreign) in [("auditor", "other"), ("admin", "other"), ("other-auditor", "shop"), ("other-admin", "shop")] {
-        let page = node.get(reader, "/v1/events?limit=500").await.expect(200).json();
+    for (reader, foreign) in [
+        ("auditor", "other"),
+        ("admin", "other"),
+        ("other-auditor", "shop"),
+        ("other-admin", "shop"),
+    ] {
+        let page = node
+            .get(reader, "/v1/events?limit=500")
+            .await
+            .expect(200)
+            .json();
         let events = page["events"].as_array().unwrap();
         assert!(!events.is_empty());
         for event in events {
@@ -423,7 +526,10 @@ async fn the_first_refused_call_of_a_route_leaves_an_event_and_the_second_none()
     let denied = async || {
         let page = node.get("auditor", bot).await.expect(200).json();
         let events = page["events"].as_array().unwrap().clone();
-        events.into_iter().filter(|event| event["record"]["type"] == "AccessDenied").collect::<Vec<_>>()
+        events
+            .into_iter()
+            .filter(|event| event["record"]["type"] == "AccessDenied")
+            .collect::<Vec<_>>()
     };
     assert!(denied().await.is_empty());
     for _ in 0..3 {
@@ -438,8 +544,12 @@ async fn the_first_refused_call_of_a_route_leaves_an_event_and_the_second_none()
     // Another route is news; a call without a valid token is none.
     node.get("bot", EXCEPTIONS).await.expect(403);
     let bad = format!("Bearer {}", mistyped(node.token("bot")));
-    node.call("GET", PROJECTIONS, Some(&bad), None, None).await.expect(401);
-    node.call("GET", PROJECTIONS, None, None, None).await.expect(401);
+    node.call("GET", PROJECTIONS, Some(&bad), None, None)
+        .await
+        .expect(401);
+    node.call("GET", PROJECTIONS, None, None, None)
+        .await
+        .expect(401);
     assert_eq!(denied().await.len(), 2);
     node.stop().await;
 }
@@ -452,16 +562,24 @@ async fn a_revoked_token_is_refused_within_a_second_and_the_other_one_lives() {
     let read = || node.call("GET", REQUESTS, Some(&bearer), None, None);
     let until = tokio::time::Instant::now() + Duration::from_secs(1);
     while read().await.status != 200 {
-        assert!(tokio::time::Instant::now() < until, "a new token is known within a second");
+        assert!(
+            tokio::time::Instant::now() < until,
+            "a new token is known within a second"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let key_id = second.split('_').nth(2).unwrap().to_owned();
     let id = ClientId::parse("bot").unwrap();
-    node.admin(AdminCommand::ClientRevoke { id: id.clone(), key_id: Some(key_id) }).await;
+    node.admin(AdminCommand::ClientRevoke {
+        id: id.clone(),
+        key_id: Some(key_id),
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     read().await.expect(401);
     node.get("bot", REQUESTS).await.expect(200);
-    node.admin(AdminCommand::ClientRevoke { id, key_id: None }).await;
+    node.admin(AdminCommand::ClientRevoke { id, key_id: None })
+        .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     node.get("bot", REQUESTS).await.expect(401);
     node.get("bot-2", REQUESTS).await.expect(200);

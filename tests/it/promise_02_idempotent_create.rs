@@ -14,7 +14,14 @@ fn order(order_id: &str, minor: &str) -> Value {
 }
 
 async fn events(node: &TestNode, event_type: &str) -> usize {
-    let page = node.get("auditor", &format!("/v1/events?limit=500&type={event_type}")).await.expect(200).json();
+    let page = node
+        .get(
+            "auditor",
+            &format!("/v1/events?limit=500&type={event_type}"),
+        )
+        .await
+        .expect(200)
+        .json();
     assert_eq!(page["done"], true);
     page["events"].as_array().unwrap().len()
 }
@@ -23,7 +30,12 @@ async fn events(node: &TestNode, event_type: &str) -> usize {
 #[track_caller]
 fn assert_replayed(again: &Answer, first: &Answer) {
     assert_eq!(first.header("idempotent-replayed"), "");
-    assert_eq!(again.header("idempotent-replayed"), "true", "{}", again.text);
+    assert_eq!(
+        again.header("idempotent-replayed"),
+        "true",
+        "{}",
+        again.text
+    );
     assert_eq!(again.status, first.status);
     assert_eq!(again.text, first.text);
     for name in ["location", "etag", "position"] {
@@ -34,22 +46,62 @@ fn assert_replayed(again: &Answer, first: &Answer) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_command_again_is_the_first_answer_again_a2() {
     let mut node = TestNode::start().await;
-    let first = node.post("backend", REQUESTS, "k", &order("1", "150000")).await.expect(201);
-    assert_replayed(&node.post("backend", REQUESTS, "k", &order("1", "150000")).await, &first);
+    let first = node
+        .post("backend", REQUESTS, "k", &order("1", "150000"))
+        .await
+        .expect(201);
+    assert_replayed(
+        &node
+            .post("backend", REQUESTS, "k", &order("1", "150000"))
+            .await,
+        &first,
+    );
     // The order of members and the way an integer is written are no content.
-    let spelled = r#"{"amount":{"currency":"AMD","minor":"150000"},  "scenario":"telegram","order_id":"1"}"#;
-    let request = node.http().post(node.url(REQUESTS)).bearer_auth(node.token("backend"));
-    let request = request.header("idempotency-key", "k").header("content-type", "application/json").body(spelled);
+    let spelled =
+        r#"{"amount":{"currency":"AMD","minor":"150000"},  "scenario":"telegram","order_id":"1"}"#;
+    let request = node
+        .http()
+        .post(node.url(REQUESTS))
+        .bearer_auth(node.token("backend"));
+    let request = request
+        .header("idempotency-key", "k")
+        .header("content-type", "application/json")
+        .body(spelled);
     assert_replayed(&Answer::of(request.send().await.unwrap()).await, &first);
 
     node.restart().await;
-    assert_replayed(&node.post("backend", REQUESTS, "k", &order("1", "150000")).await, &first);
+    assert_replayed(
+        &node
+            .post("backend", REQUESTS, "k", &order("1", "150000"))
+            .await,
+        &first,
+    );
     // What happened since does not change the first answer, nor does what would be refused today.
     let id = first.text_of("id");
-    node.post("backend", &format!("{REQUESTS}/{id}/cancel"), "c", &json!({})).await.expect(200);
-    node.restart_with(|settings| settings.merchants[0].scenarios[0].amount_minor_min.0 = 300_000_000).await;
-    assert_replayed(&node.post("backend", REQUESTS, "k", &order("1", "150000")).await, &first);
-    assert_eq!(node.get("backend", &format!("{REQUESTS}/{id}")).await.text_of("status"), "cancelled");
+    node.post(
+        "backend",
+        &format!("{REQUESTS}/{id}/cancel"),
+        "c",
+        &json!({}),
+    )
+    .await
+    .expect(200);
+    node.restart_with(|settings| {
+        settings.merchants[0].scenarios[0].amount_minor_min.0 = 300_000_000
+    })
+    .await;
+    assert_replayed(
+        &node
+            .post("backend", REQUESTS, "k", &order("1", "150000"))
+            .await,
+        &first,
+    );
+    assert_eq!(
+        node.get("backend", &format!("{REQUESTS}/{id}"))
+            .await
+            .text_of("status"),
+        "cancelled"
+    );
     assert_eq!(events(&node, "PaymentRequestCreated").await, 1);
     node.stop().await;
 }
@@ -59,10 +111,28 @@ async fn thirty_two_at_once_are_one_append_a2() {
     let node = TestNode::start().await;
     let before = events(&node, "PaymentRequestCreated").await;
     let body = order("1", "150000");
-    let answers = futures::future::join_all((0..32).map(|_| node.post("backend", REQUESTS, "k", &body))).await;
-    let first = answers.iter().find(|a| a.header("idempotent-replayed").is_empty()).unwrap().clone().expect(201);
-    let replayed: Vec<_> = answers.iter().filter(|a| a.header("idempotent-replayed") == "true").collect();
-    assert_eq!(replayed.len(), 31, "{:?}", answers.iter().map(|a| (a.status, a.code())).collect::<Vec<_>>());
+    let answers =
+        futures::future::join_all((0..32).map(|_| node.post("backend", REQUESTS, "k", &body)))
+            .await;
+    let first = answers
+        .iter()
+        .find(|a| a.header("idempotent-replayed").is_empty())
+        .unwrap()
+        .clone()
+        .expect(201);
+    let replayed: Vec<_> = answers
+        .iter()
+        .filter(|a| a.header("idempotent-replayed") == "true")
+        .collect();
+    assert_eq!(
+        replayed.len(),
+        31,
+        "{:?}",
+        answers
+            .iter()
+            .map(|a| (a.status, a.code()))
+            .collect::<Vec<_>>()
+    );
     for again in replayed {
         assert_replayed(again, &first);
     }
@@ -74,10 +144,23 @@ async fn thirty_two_at_once_are_one_append_a2() {
 async fn thirty_two_orders_at_once_with_one_key_make_one_request_a3() {
     let node = TestNode::start().await;
     let bodies: Vec<Value> = (0..32).map(|i| order(&format!("{i}"), "150000")).collect();
-    let answers = futures::future::join_all(bodies.iter().map(|b| node.post("backend", REQUESTS, "k", b))).await;
+    let answers = futures::future::join_all(
+        bodies
+            .iter()
+            .map(|b| node.post("backend", REQUESTS, "k", b)),
+    )
+    .await;
     let created = answers.iter().filter(|answer| answer.status == 201).count();
-    let refused = answers.iter().filter(|answer| answer.code() == "idempotency_mismatch").count();
-    assert_eq!((created, refused), (1, 31), "{:?}", answers.iter().map(|a| a.code()).collect::<Vec<_>>());
+    let refused = answers
+        .iter()
+        .filter(|answer| answer.code() == "idempotency_mismatch")
+        .count();
+    assert_eq!(
+        (created, refused),
+        (1, 31),
+        "{:?}",
+        answers.iter().map(|a| a.code()).collect::<Vec<_>>()
+    );
     assert_eq!(events(&node, "PaymentRequestCreated").await, 1);
     node.stop().await;
 }
@@ -85,20 +168,33 @@ async fn thirty_two_orders_at_once_with_one_key_make_one_request_a3() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_key_with_other_content_is_refused_and_changes_nothing_a3() {
     let mut node = TestNode::start().await;
-    let first = node.post("backend", REQUESTS, "k", &order("1", "150000")).await.expect(201);
+    let first = node
+        .post("backend", REQUESTS, "k", &order("1", "150000"))
+        .await
+        .expect(201);
     let mut longer = order("1", "150000");
     longer["expires_in_s"] = json!(60);
     let unusable = order("1", "100");
     for round in 0..2 {
-        for other in [order("1", "150100"), order("2", "150000"), longer.clone(), unusable.clone()] {
-            let answer = node.post("backend", REQUESTS, "k", &other).await.expect(422);
+        for other in [
+            order("1", "150100"),
+            order("2", "150000"),
+            longer.clone(),
+            unusable.clone(),
+        ] {
+            let answer = node
+                .post("backend", REQUESTS, "k", &other)
+                .await
+                .expect(422);
             assert_eq!(answer.code(), "idempotency_mismatch", "round {round}");
             assert!(!answer.text.contains(&first.text_of("id")));
         }
         node.restart().await;
     }
     assert_eq!(events(&node, "PaymentRequestCreated").await, 1);
-    let read = node.get("backend", &format!("{REQUESTS}/{}", first.text_of("id"))).await;
+    let read = node
+        .get("backend", &format!("{REQUESTS}/{}", first.text_of("id")))
+        .await;
     assert_eq!(read.json(), first.json());
     node.stop().await;
 }
@@ -106,12 +202,32 @@ async fn the_same_key_with_other_content_is_refused_and_changes_nothing_a3() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_belongs_to_one_client_and_one_route() {
     let node = TestNode::start().await;
-    let mine = node.post("backend", REQUESTS, "k", &order("1", "150000")).await.expect(201);
-    let colleagues = node.post("backend-2", REQUESTS, "k", &order("2", "150000")).await.expect(201);
-    let others = node.post("other-backend", REQUESTS, "k", &order("1", "150000")).await.expect(201);
-    let quote = node.post("backend", "/v1/quotes", "k", &order("1", "150000")).await.expect(201);
-    let ids = [mine.text_of("id"), colleagues.text_of("id"), others.text_of("id"), quote.text_of("id")];
-    assert_eq!(ids.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
+    let mine = node
+        .post("backend", REQUESTS, "k", &order("1", "150000"))
+        .await
+        .expect(201);
+    let colleagues = node
+        .post("backend-2", REQUESTS, "k", &order("2", "150000"))
+        .await
+        .expect(201);
+    let others = node
+        .post("other-backend", REQUESTS, "k", &order("1", "150000"))
+        .await
+        .expect(201);
+    let quote = node
+        .post("backend", "/v1/quotes", "k", &order("1", "150000"))
+        .await
+        .expect(201);
+    let ids = [
+        mine.text_of("id"),
+        colleagues.text_of("id"),
+        others.text_of("id"),
+        quote.text_of("id"),
+    ];
+    assert_eq!(
+        ids.iter().collect::<std::collections::BTreeSet<_>>().len(),
+        4
+    );
     for answer in [mine, colleagues, others, quote] {
         assert_eq!(answer.header("idempotent-replayed"), "");
     }
@@ -122,13 +238,29 @@ async fn a_key_belongs_to_one_client_and_one_route() {
 async fn every_other_command_is_idempotent_too() {
     let mut node = TestNode::start().await;
     let quote = order("Q", "150000");
-    let request = node.post("backend", REQUESTS, "k", &order("1", "150000")).await.expect(201).text_of("id");
+    let request = node
+        .post("backend", REQUESTS, "k", &order("1", "150000"))
+        .await
+        .expect(201)
+        .text_of("id");
     let path = |command: &str| format!("{REQUESTS}/{request}/{command}");
     let commands = [
         ("/v1/quotes".to_owned(), quote, order("Q", "150100")),
-        (path("attempts"), json!({}), json!({ "account": "sim-main" })),
-        (path("notices"), json!({ "kind": "message", "text": "paid" }), json!({ "kind": "success_page" })),
-        (path("precheck"), json!({ "amount": { "minor": "150000", "currency": "AMD" } }), json!({ "amount": { "minor": "150100", "currency": "AMD" } })),
+        (
+            path("attempts"),
+            json!({}),
+            json!({ "account": "sim-main" }),
+        ),
+        (
+            path("notices"),
+            json!({ "kind": "message", "text": "paid" }),
+            json!({ "kind": "success_page" }),
+        ),
+        (
+            path("precheck"),
+            json!({ "amount": { "minor": "150000", "currency": "AMD" } }),
+            json!({ "amount": { "minor": "150100", "currency": "AMD" } }),
+        ),
     ];
     let mut firsts = vec![];
     for (path, body, _) in &commands {
@@ -138,14 +270,27 @@ async fn every_other_command_is_idempotent_too() {
         for ((path, body, other), first) in commands.iter().zip(&firsts) {
             assert!(first.status < 300, "{path}: {}", first.text);
             let again = node.post("backend", path, "same", body).await;
-            assert_eq!((again.status, &again.text), (first.status, &first.text), "{path}, round {round}");
+            assert_eq!(
+                (again.status, &again.text),
+                (first.status, &first.text),
+                "{path}, round {round}"
+            );
             assert_eq!(again.header("idempotent-replayed"), "true", "{path}");
             let answer = node.post("backend", path, "same", other).await;
-            assert_eq!(answer.code(), "idempotency_mismatch", "{path}: {}", answer.text);
+            assert_eq!(
+                answer.code(),
+                "idempotency_mismatch",
+                "{path}: {}",
+                answer.text
+            );
         }
         node.restart().await;
     }
-    for (event_type, count) in [("QuoteIssued", 1), ("AttemptStarted", 1), ("PayerNoticeRecorded", 1)] {
+    for (event_type, count) in [
+        ("QuoteIssued", 1),
+        ("AttemptStarted", 1),
+        ("PayerNoticeRecorded", 1),
+    ] {
         assert_eq!(events(&node, event_type).await, count, "{event_type}");
     }
     node.stop().await;
@@ -154,28 +299,50 @@ async fn every_other_command_is_idempotent_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_has_one_open_request_a4() {
     let node = TestNode::start().await;
-    let first = node.post("backend", REQUESTS, "k1", &order("1", "150000")).await.expect(201).text_of("id");
-    let second = node.post("backend", REQUESTS, "k2", &order("1", "200000")).await.expect(409);
+    let first = node
+        .post("backend", REQUESTS, "k1", &order("1", "150000"))
+        .await
+        .expect(201)
+        .text_of("id");
+    let second = node
+        .post("backend", REQUESTS, "k2", &order("1", "200000"))
+        .await
+        .expect(409);
     assert_eq!(second.code(), "open_request_exists");
     assert_eq!(second.text_of("payment_request_id"), first);
     // Another merchant's order of the same name is another order.
-    node.post("other-backend", REQUESTS, "k1", &order("1", "150000")).await.expect(201);
+    node.post("other-backend", REQUESTS, "k1", &order("1", "150000"))
+        .await
+        .expect(201);
 
     // The same key may ask for more: a refusal did not use it up.
     let mut replace = order("1", "200000");
     replace["supersede"] = json!(true);
-    let new = node.post("backend", REQUESTS, "k2", &replace).await.expect(201);
-    let old = node.get("backend", &format!("{REQUESTS}/{first}")).await.json();
+    let new = node
+        .post("backend", REQUESTS, "k2", &replace)
+        .await
+        .expect(201);
+    let old = node
+        .get("backend", &format!("{REQUESTS}/{first}"))
+        .await
+        .json();
     assert_eq!(old["status"], "cancelled");
     assert_eq!(new.text_of("status"), "pending");
     let again = node.post("backend", REQUESTS, "k2", &replace).await;
     assert_replayed(&again, &new);
-    let third = node.post("backend", REQUESTS, "k3", &order("1", "150000")).await.expect(409);
+    let third = node
+        .post("backend", REQUESTS, "k3", &order("1", "150000"))
+        .await
+        .expect(409);
     assert_eq!(third.text_of("payment_request_id"), new.text_of("id"));
     // A cancelled request leaves the order free.
     let cancel = format!("{REQUESTS}/{}/cancel", new.text_of("id"));
-    node.post("backend", &cancel, "c", &json!({})).await.expect(200);
-    node.post("backend", REQUESTS, "k4", &order("1", "150000")).await.expect(201);
+    node.post("backend", &cancel, "c", &json!({}))
+        .await
+        .expect(200);
+    node.post("backend", REQUESTS, "k4", &order("1", "150000"))
+        .await
+        .expect(201);
     node.stop().await;
 }
 
@@ -184,25 +351,51 @@ async fn of_sixteen_creates_for_one_order_one_wins_a4() {
     let node = TestNode::start().await;
     let keys: Vec<String> = (0..16).map(|i| format!("k{i}")).collect();
     let body = order("1", "150000");
-    let answers = futures::future::join_all(keys.iter().map(|key| node.post("backend", REQUESTS, key, &body))).await;
-    let created: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
+    let answers = futures::future::join_all(
+        keys.iter()
+            .map(|key| node.post("backend", REQUESTS, key, &body)),
+    )
+    .await;
+    let created: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status == 201)
+        .collect();
     assert_eq!(created.len(), 1);
     for answer in answers.iter().filter(|answer| answer.status != 201) {
         assert_eq!(answer.code(), "open_request_exists");
-        assert_eq!(answer.text_of("payment_request_id"), created[0].text_of("id"));
+        assert_eq!(
+            answer.text_of("payment_request_id"),
+            created[0].text_of("id")
+        );
     }
     // All replace each other at once: one is left open in the end.
     let mut replace = body.clone();
     replace["supersede"] = json!(true);
     let keys: Vec<String> = (0..8).map(|i| format!("s{i}")).collect();
-    let answers = futures::future::join_all(keys.iter().map(|key| node.post("backend", REQUESTS, key, &replace))).await;
-    assert!(answers.iter().all(|a| matches!(a.status, 201 | 503)), "{:?}", answers.iter().map(|a| a.code()).collect::<Vec<_>>());
+    let answers = futures::future::join_all(
+        keys.iter()
+            .map(|key| node.post("backend", REQUESTS, key, &replace)),
+    )
+    .await;
+    assert!(
+        answers.iter().all(|a| matches!(a.status, 201 | 503)),
+        "{:?}",
+        answers.iter().map(|a| a.code()).collect::<Vec<_>>()
+    );
     let mut open = 0;
-    let created = node.get("auditor", "/v1/events?limit=500&type=PaymentRequestCreated").await.json();
+    let created = node
+        .get("auditor", "/v1/events?limit=500&type=PaymentRequestCreated")
+        .await
+        .json();
     for event in created["events"].as_array().unwrap() {
         let stream = event["record"]["stream"].as_str().unwrap();
         let id = stream.strip_prefix("payment_request-").unwrap();
-        open += usize::from(node.get("backend", &format!("{REQUESTS}/{id}")).await.text_of("status") == "pending");
+        open += usize::from(
+            node.get("backend", &format!("{REQUESTS}/{id}"))
+                .await
+                .text_of("status")
+                == "pending",
+        );
     }
     assert_eq!(open, 1);
     node.stop().await;
@@ -213,25 +406,64 @@ async fn a_quote_makes_one_request_and_not_after_its_time_a1b() {
     let node = TestNode::start().await;
     let mut short = order("Q", "150000");
     short["valid_for_s"] = json!(1);
-    let short = node.post("backend", "/v1/quotes", "short", &short).await.expect(201).text_of("id");
-    let quote = node.post("backend", "/v1/quotes", "long", &order("Q", "150000")).await.expect(201).text_of("id");
-    let first = node.post("bot", REQUESTS, "k1", &json!({ "quote_id": quote })).await.expect(201);
+    let short = node
+        .post("backend", "/v1/quotes", "short", &short)
+        .await
+        .expect(201)
+        .text_of("id");
+    let quote = node
+        .post("backend", "/v1/quotes", "long", &order("Q", "150000"))
+        .await
+        .expect(201)
+        .text_of("id");
+    let first = node
+        .post("bot", REQUESTS, "k1", &json!({ "quote_id": quote }))
+        .await
+        .expect(201);
     let cancel = format!("{REQUESTS}/{}/cancel", first.text_of("id"));
-    node.post("backend", &cancel, "c", &json!({})).await.expect(200);
-    let used = node.post("bot", REQUESTS, "k2", &json!({ "quote_id": quote })).await.expect(409);
+    node.post("backend", &cancel, "c", &json!({}))
+        .await
+        .expect(200);
+    let used = node
+        .post("bot", REQUESTS, "k2", &json!({ "quote_id": quote }))
+        .await
+        .expect(409);
     assert_eq!(used.code(), "quote_used");
-    assert_replayed(&node.post("bot", REQUESTS, "k1", &json!({ "quote_id": quote })).await, &first);
+    assert_replayed(
+        &node
+            .post("bot", REQUESTS, "k1", &json!({ "quote_id": quote }))
+            .await,
+        &first,
+    );
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    let over = node.post("bot", REQUESTS, "k3", &json!({ "quote_id": short })).await.expect(422);
+    let over = node
+        .post("bot", REQUESTS, "k3", &json!({ "quote_id": short }))
+        .await
+        .expect(422);
     assert_eq!(over.code(), "quote_expired");
     // Of two who use one quote at once, one gets it.
-    let fresh = node.post("backend", "/v1/quotes", "race", &order("R", "150000")).await.expect(201).text_of("id");
+    let fresh = node
+        .post("backend", "/v1/quotes", "race", &order("R", "150000"))
+        .await
+        .expect(201)
+        .text_of("id");
     let body = json!({ "quote_id": fresh });
     let keys: Vec<String> = (0..8).map(|i| format!("r{i}")).collect();
-    let answers = futures::future::join_all(keys.iter().map(|key| node.post("bot", REQUESTS, key, &body))).await;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    let answers = futures::future::join_all(
+        keys.iter()
+            .map(|key| node.post("bot", REQUESTS, key, &body)),
+    )
+    .await;
+    assert_eq!(
+        answers.iter().filter(|answer| answer.status == 201).count(),
+        1
+    );
     let refused = |code: &str| matches!(code, "quote_used" | "open_request_exists");
-    assert!(answers.iter().all(|answer| answer.status == 201 || refused(&answer.code())));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.status == 201 || refused(&answer.code()))
+    );
     node.stop().await;
 }
 
@@ -243,7 +475,10 @@ async fn a_paid_order_is_not_charged_again_a5() {
         settings.connections.get_mut("sim-main").unwrap().url = Some(url);
     })
     .await;
-    for (purpose, value) in [("provider-inbound:sim-main", SECRET), ("provider-api:sim-main", API_KEY)] {
+    for (purpose, value) in [
+        ("provider-inbound:sim-main", SECRET),
+        ("provider-api:sim-main", API_KEY),
+    ] {
         let secret = AdminCommand::SecretSet {
             merchant: MerchantId::parse("shop").unwrap(),
             purpose: purpose.to_owned(),
@@ -253,23 +488,37 @@ async fn a_paid_order_is_not_charged_again_a5() {
         };
         node.admin(secret).await;
     }
-    let first = node.post("backend", REQUESTS, "k1", &order("1", "150000")).await.expect(201);
+    let first = node
+        .post("backend", REQUESTS, "k1", &order("1", "150000"))
+        .await
+        .expect(201);
     let id = first.text_of("id");
     let path = format!("{REQUESTS}/{id}");
-    let attempt = node.post("backend", &format!("{path}/attempts"), "a", &json!({})).await.expect(201);
+    let attempt = node
+        .post("backend", &format!("{path}/attempts"), "a", &json!({}))
+        .await
+        .expect(201);
     // A repeat of an attempt says where to pay, as the first answer did.
     assert!(!attempt.text_of("pay_url").is_empty());
-    let again = node.post("backend", &format!("{path}/attempts"), "a", &json!({})).await;
+    let again = node
+        .post("backend", &format!("{path}/attempts"), "a", &json!({}))
+        .await;
     assert_eq!((again.status, &again.text), (201, &attempt.text));
 
-    let reference = attempt.json()["attempts"][0]["our_reference"].as_str().unwrap().to_owned();
+    let reference = attempt.json()["attempts"][0]["our_reference"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let paid = message("captured", &reference, "acc-shop", 150_000);
     let paid = signed("m-1", seconds_now(), &paid);
     let told = paid.request(node.http(), &node.url("/v1/callbacks/sim/sim-main"));
     assert_eq!(told.send().await.unwrap().status(), 200);
     let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
     while node.get("backend", &path).await.text_of("status") != "paid" {
-        assert!(tokio::time::Instant::now() < until, "paid within ten seconds");
+        assert!(
+            tokio::time::Instant::now() < until,
+            "paid within ten seconds"
+        );
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 
@@ -286,9 +535,17 @@ async fn a_paid_order_is_not_charged_again_a5() {
         assert_eq!(answer.code(), "already_paid");
         assert!(!answer.text.contains(&id));
     }
-    let cancel = node.post("backend", &format!("{path}/cancel"), "c", &json!({})).await.expect(409);
+    let cancel = node
+        .post("backend", &format!("{path}/cancel"), "c", &json!({}))
+        .await
+        .expect(409);
     assert_eq!(cancel.code(), "already_paid");
-    assert_replayed(&node.post("backend", REQUESTS, "k1", &order("1", "150000")).await, &first);
+    assert_replayed(
+        &node
+            .post("backend", REQUESTS, "k1", &order("1", "150000"))
+            .await,
+        &first,
+    );
     assert_eq!(node.get("backend", &path).await.text_of("status"), "paid");
     assert_eq!(events(&node, "PaymentRequestCreated").await, 1);
     node.stop().await;
