@@ -8,5 +8,10 @@
     reason = "this is test code, and a failed unwrap is a failed test"
 )]
 
+pub mod binary;
 pub mod contract;
+pub mod node;
+pub mod process_ledger;
+pub mod quiet_provider;
+pub mod whole_log;
 pub mod world;

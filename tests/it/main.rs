@@ -5,5 +5,14 @@
 
 mod contract;
 mod disk_faults;
+mod http_limits;
+mod http_policy;
+mod http_stream;
+mod promise_01_terms;
+mod promise_02_idempotent_create;
+mod promise_03_bot;
+mod kill_loop;
+mod promise_06_repeats;
+mod tidy;
 mod view_engine;
 mod view_stores;

@@ -1,0 +1,185 @@
+//! A ledger on this machine that runs as a process of its own: its folder is set up with the command
+//! line, as an administrator would, and its provider is a quiet one.
+//!
+//! For tests that end the process, or that want the real program; [`crate::node`] is quicker.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use adapters::http_out::{AddressGuard, HttpOutOptions, ReqwestOut};
+use serde_json::Value;
+
+use crate::binary::{Program, Serving};
+use crate::quiet_provider::{API_KEY, QuietProvider, SECRET};
+
+/// A start takes no longer than this unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The folder of one ledger, set up by its own command line.
+pub struct ProcessLedger {
+    folder: tempfile::TempDir,
+    /// The command line with its configuration.
+    pub program: Program,
+    /// Where it listens, as a URL.
+    pub base: String,
+    /// Token of the client `backend`.
+    pub token: String,
+}
+
+impl ProcessLedger {
+    /// Makes folder, keys, secrets and a client; starts nothing.
+    pub fn set_up(provider: &QuietProvider) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Nobody else takes the port between now and the start, in all likelihood.
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let config = folder.path().join("counterfoil.toml");
+        std::fs::write(
+            &config,
+            settings(folder.path(), &address.to_string(), &provider.url()),
+        )
+        .unwrap();
+        let program = Program::with(&config);
+        program.run(&["init"]);
+        for (purpose, key_id, value) in [
+            ("provider-inbound:sim-main", "in-1", SECRET),
+            ("provider-api:sim-main", "api-1", API_KEY),
+        ] {
+            let file = folder.path().join("secret.txt");
+            std::fs::write(&file, value).unwrap();
+            let from_file = file.to_str().unwrap();
+            program.run(&[
+                "secrets",
+                "set",
+                purpose,
+                "--merchant",
+                "shop",
+                "--key-id",
+                key_id,
+                "--from-file",
+                from_file,
+            ]);
+        }
+        let shown = program.run(&[
+            "clients",
+            "create",
+            "backend",
+            "--merchant",
+            "shop",
+            "--role",
+            "backend",
+            "--scenario",
+            "web",
+            "--json",
+        ]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        let token = shown["token"].as_str().unwrap().to_owned();
+        Self {
+            folder,
+            program,
+            base: format!("http://{address}"),
+            token,
+        }
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("serve.log")
+    }
+
+    /// Starts the server.
+    pub fn start(&self) -> Serving {
+        self.program.serve(&self.log_file())
+    }
+
+    /// Waits until it answers.
+    pub async fn is_up(&self, serving: &mut Serving, http: &reqwest::Client) {
+        let began = Instant::now();
+        let url = format!("{}/health/live", self.base);
+        while !http
+            .get(&url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status().is_success())
+        {
+            assert!(
+                serving.runs() && began.elapsed() < PATIENCE,
+                "it does not start: {}",
+                self.said()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The end of its log.
+    pub fn said(&self) -> String {
+        let text = std::fs::read_to_string(self.log_file()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(20).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn settings(folder: &Path, listen: &str, provider: &str) -> String {
+    let folder = folder.display();
+    format!(
+        r#"
+[server]
+listen = "{listen}"
+shutdown_timeout_s = 5
+[store]
+data = "{folder}/data"
+kek_file = "{folder}/kek"
+[ledger]
+origin = "ledger.example/test/1"
+[limits]
+client_requests_per_s = 100000
+address_requests_per_s = 100000
+[log]
+filter = "warn"
+[connections.sim-main]
+url = "{provider}"
+allow_networks = ["127.0.0.0/8"]
+danger_allow_http = true
+[[merchants]]
+merchant = "shop"
+[[merchants.accounts]]
+account = "sim-main"
+provider = "sim"
+minimum = "signed"
+look_up = true
+mode = "test"
+payee = "acc-1"
+[[merchants.scenarios]]
+id = "web"
+currencies = ["AMD"]
+amount_minor_min = "10000"
+amount_minor_max = "500000000"
+life_s_max = 86400
+accounts = ["sim-main"]
+"#
+    )
+}
+
+/// A client for plain HTTP.
+pub fn plain_http() -> reqwest::Client {
+    // Plain HTTP needs no TLS, but no client is built before a provider of it is chosen.
+    let guard = AddressGuard::allowing(vec![]);
+    ReqwestOut::new(HttpOutOptions {
+        guard,
+        allow_http: false,
+        extra_roots_pem: vec![],
+    })
+    .unwrap();
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(20))
+        .build()
+        .unwrap()
+}
