@@ -19,7 +19,7 @@ use adapters::system::{OsEntropy, SystemClock};
 use domain::config::ProviderAccount;
 use domain::ids::AccountSlug;
 use domain::ports::{BoxError, Clock, Entropy, EventStore, HttpOut, Keyring, ProviderApi, Secrets};
-use projections::ports::{OpsStore, ViewStore};
+use projections::ports::{GenerationState, OpsStore, ViewStore};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -277,6 +277,7 @@ pub async fn start(settings: &Settings, listener: TcpListener) -> Result<Node, S
     let (stopper, stop) = stopper();
     let (views_stop, views_stopped) = watch::channel(false);
     let mut loops = vec![];
+    make_first_generations(&app).await?;
     for view in projections::views::all() {
         let (store, views) = (Arc::clone(&store), Arc::clone(&app.views));
         let (clock, health, stop) = (Arc::clone(&clock), Arc::clone(&health), views_stopped.clone());
@@ -323,6 +324,20 @@ pub async fn start(settings: &Settings, listener: TcpListener) -> Result<Node, S
     let handle = server.handle();
     let serving = tokio::spawn(server);
     Ok(Node { app, address, health, events, stopper, views_stop, server: handle, serving, loops })
+}
+
+/// Views of a new ledger are made before anybody reads them. Those of another version are rebuilt by
+/// their own loop, which may take a while.
+async fn make_first_generations(app: &App) -> Result<(), StartError> {
+    let known = app.views.generations().await.map_err(|e| part("views")(e.into()))?;
+    for view in projections::views::all() {
+        let spec = view.spec();
+        if !known.iter().any(|generation| generation.view == spec.name) {
+            let made = app.views.create(&spec, GenerationState::Live).await;
+            made.map_err(|e| part("views")(e.into()))?;
+        }
+    }
+    Ok(())
 }
 
 struct Supervised<'a> {
