@@ -57,8 +57,17 @@ pub enum Mismatch {
 /// Folds one event.
 pub fn evolve(instance: Option<Instance>, event: &Event) -> Option<Instance> {
     match event {
-        Event::Created { origin, instance_key, link_key, .. } => instance.or_else(|| {
-            Some(Instance { origin: origin.clone(), instance_key: *instance_key, link_key: *link_key })
+        Event::Created {
+            origin,
+            instance_key,
+            link_key,
+            ..
+        } => instance.or_else(|| {
+            Some(Instance {
+                origin: origin.clone(),
+                instance_key: *instance_key,
+                link_key: *link_key,
+            })
         }),
     }
 }
@@ -68,9 +77,17 @@ impl Instance {
     ///
     /// # Errors
     /// [`Mismatch`].
-    pub fn admits(&self, origin: &str, instance_key: Digest32, link_key: Digest32) -> Result<(), Mismatch> {
+    pub fn admits(
+        &self,
+        origin: &str,
+        instance_key: Digest32,
+        link_key: Digest32,
+    ) -> Result<(), Mismatch> {
         if self.origin != origin {
-            return Err(Mismatch::Origin { found: self.origin.clone(), configured: origin.to_owned() });
+            return Err(Mismatch::Origin {
+                found: self.origin.clone(),
+                configured: origin.to_owned(),
+            });
         }
         let same = self.instance_key == instance_key && self.link_key == link_key;
         if same { Ok(()) } else { Err(Mismatch::Keys) }
@@ -90,8 +107,34 @@ mod tests {
             version: "0.1.0".into(),
         };
         let instance = evolve(None, &event).unwrap();
-        assert_eq!(instance.admits("a/1", Digest32([1; 32]), Digest32([2; 32])), Ok(()));
-        assert_eq!(instance.admits("a/1", Digest32([9; 32]), Digest32([2; 32])), Err(Mismatch::Keys));
-        assert!(matches!(instance.admits("b/1", Digest32([1; 32]), Digest32([2; 32])), Err(Mismatch::Origin { .. })));
+        assert_eq!(
+            instance.admits("a/1", Digest32([1; 32]), Digest32([2; 32])),
+            Ok(())
+        );
+        assert_eq!(
+            instance.admits("a/1", Digest32([9; 32]), Digest32([2; 32])),
+            Err(Mismatch::Keys)
+        );
+        assert!(matches!(
+            instance.admits("b/1", Digest32([1; 32]), Digest32([2; 32])),
+            Err(Mismatch::Origin { .. })
+        ));
+        assert_eq!(
+            instance.admits("a/1", Digest32([1; 32]), Digest32([9; 32])),
+            Err(Mismatch::Keys)
+        );
+        // A second one changes nothing: the keys that belong to a log never change.
+        let other = Event::Created {
+            origin: "b/1".into(),
+            instance_key: Digest32([9; 32]),
+            link_key: Digest32([9; 32]),
+            version: "0.2.0".into(),
+        };
+        assert_eq!(evolve(Some(instance.clone()), &other), Some(instance));
+        let (ones, twos) = ("01".repeat(32), "02".repeat(32));
+        let wire = serde_json::json!({"type": "InstanceCreated", "data": {
+            "origin": "a/1", "instance_key": ones, "link_key": twos, "version": "0.1.0"
+        }});
+        assert_eq!(serde_json::to_value(&event).unwrap(), wire);
     }
 }

@@ -148,6 +148,9 @@ pub enum Refusal {
     /// It has no such token.
     #[error("the client has no such token")]
     UnknownToken,
+    /// Another token of this key id is there.
+    #[error("the client has another token of this key id; draw a new one")]
+    KeyIdTaken,
 }
 
 /// A client, folded.
@@ -194,12 +197,20 @@ pub fn evolve(client: Option<Client>, event: &Event) -> Option<Client> {
     };
     match event {
         Event::Created { .. } | Event::AccessDenied { .. } => {}
-        Event::Granted { role, scopes, scenarios } => {
+        Event::Granted {
+            role,
+            scopes,
+            scenarios,
+        } => {
             client.role = Some(*role);
             client.scopes = scopes.clone();
             client.scenarios = scenarios.clone();
         }
-        Event::TokenIssued { key_id, digest, expires_at } => {
+        Event::TokenIssued {
+            key_id,
+            digest,
+            expires_at,
+        } => {
             client.tokens.insert(key_id.clone(), (*digest, *expires_at));
         }
         Event::TokenRevoked { key_id } => {
@@ -217,12 +228,18 @@ pub fn evolve(client: Option<Client>, event: &Event) -> Option<Client> {
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn decide(client: Option<&Client>, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+pub fn decide(
+    client: Option<&Client>,
+    command: &Command,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
     let Some(client) = client else {
         return match command {
-            Command::Create { id, merchant, mode } => {
-                Ok(vec![Event::Created { id: id.clone(), merchant: merchant.clone(), mode: *mode }])
-            }
+            Command::Create { id, merchant, mode } => Ok(vec![Event::Created {
+                id: id.clone(),
+                merchant: merchant.clone(),
+                mode: *mode,
+            }]),
             Command::Grant { .. }
             | Command::IssueToken { .. }
             | Command::RevokeToken { .. }
@@ -233,95 +250,81 @@ pub fn decide(client: Option<&Client>, command: &Command, now: Timestamp) -> Res
     match command {
         Command::Create { merchant, mode, .. } => {
             let same = client.merchant == *merchant && client.mode == *mode && !client.revoked;
-            if same { Ok(vec![]) } else { Err(Refusal::Exists) }
+            if same {
+                Ok(vec![])
+            } else {
+                Err(Refusal::Exists)
+            }
         }
         Command::Revoke if client.revoked => Ok(vec![]),
         Command::Revoke => Ok(vec![Event::Revoked {}]),
-        Command::Grant { .. } | Command::IssueToken { .. } | Command::RevokeToken { .. } if client.revoked => {
+        Command::Grant { .. } | Command::IssueToken { .. } | Command::RevokeToken { .. }
+            if client.revoked =>
+        {
             Err(Refusal::Revoked)
         }
         Command::Grant { role, scenarios } => {
             let scopes = role.scopes();
-            let same = client.role == Some(*role) && client.scopes == scopes && client.scenarios == *scenarios;
-            let granted = Event::Granted { role: *role, scopes, scenarios: scenarios.clone() };
+            let same = client.role == Some(*role)
+                && client.scopes == scopes
+                && client.scenarios == *scenarios;
+            let granted = Event::Granted {
+                role: *role,
+                scopes,
+                scenarios: scenarios.clone(),
+            };
             Ok(if same { vec![] } else { vec![granted] })
         }
-        Command::IssueToken { key_id, digest, expires_at } => {
+        Command::IssueToken {
+            key_id,
+            digest,
+            expires_at,
+        } => {
+            if let Some(known) = client.tokens.get(key_id) {
+                let same = *known == (*digest, *expires_at);
+                return if same {
+                    Ok(vec![])
+                } else {
+                    Err(Refusal::KeyIdTaken)
+                };
+            }
             if *expires_at <= now {
                 return Err(Refusal::ExpiryInThePast);
             }
-            if client.tokens.values().filter(|(_, expires_at)| *expires_at > now).count() >= TOKENS_MAX {
+            if client
+                .tokens
+                .values()
+                .filter(|(_, expires_at)| *expires_at > now)
+                .count()
+                >= TOKENS_MAX
+            {
                 return Err(Refusal::TooManyTokens);
             }
             let (key_id, digest, expires_at) = (key_id.clone(), *digest, *expires_at);
-            Ok(vec![Event::TokenIssued { key_id, digest, expires_at }])
+            Ok(vec![Event::TokenIssued {
+                key_id,
+                digest,
+                expires_at,
+            }])
         }
         Command::RevokeToken { key_id } if client.tokens.contains_key(key_id) => {
-            Ok(vec![Event::TokenRevoked { key_id: key_id.clone() }])
+            Ok(vec![Event::TokenRevoked {
+                key_id: key_id.clone(),
+            }])
         }
         Command::RevokeToken { .. } => Err(Refusal::UnknownToken),
-        Command::Deny { route, scope, count } => {
-            Ok(vec![Event::AccessDenied { route: route.clone(), scope: scope.clone(), count: *count }])
-        }
+        Command::Deny {
+            route,
+            scope,
+            count,
+        } => Ok(vec![Event::AccessDenied {
+            route: route.clone(),
+            scope: scope.clone(),
+            count: *count,
+        }]),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn now() -> Timestamp {
-        Timestamp::from_seconds(1000)
-    }
-
-    fn create() -> Command {
-        Command::Create {
-            id: ClientId::parse("bot").unwrap(),
-            merchant: MerchantId::parse("shop").unwrap(),
-            mode: Mode::Test,
-        }
-    }
-
-    fn token(key_id: &str, seconds: i64) -> Command {
-        let expires_at = Timestamp::from_seconds(seconds);
-        Command::IssueToken { key_id: key_id.into(), digest: Digest32([1; 32]), expires_at }
-    }
-
-    fn given(commands: &[Command]) -> Option<Client> {
-        commands.iter().fold(None, |client, command| {
-            let events = decide(client.as_ref(), command, now()).unwrap();
-            events.iter().fold(client, evolve)
-        })
-    }
-
-    fn when(given_: &[Command], command: &Command) -> Result<usize, Refusal> {
-        decide(given(given_).as_ref(), command, now()).map(|events| events.len())
-    }
-
-    #[test]
-    fn a_client_has_two_live_tokens_at_most() {
-        let two = [create(), token("a", 2000), token("b", 2000)];
-        assert_eq!(when(&two, &token("c", 2000)), Err(Refusal::TooManyTokens));
-        let revoked = [&two[..], &[Command::RevokeToken { key_id: "a".into() }]].concat();
-        assert_eq!(when(&revoked, &token("c", 2000)), Ok(1));
-        assert_eq!(when(&[create()], &token("a", 1000)), Err(Refusal::ExpiryInThePast));
-        assert_eq!(when(&two, &Command::RevokeToken { key_id: "x".into() }), Err(Refusal::UnknownToken));
-    }
-
-    #[test]
-    fn a_revoked_client_is_gone_for_good() {
-        let gone = [create(), token("a", 2000), Command::Revoke];
-        assert!(given(&gone).unwrap().tokens.is_empty());
-        assert_eq!(when(&gone, &token("b", 2000)), Err(Refusal::Revoked));
-        assert_eq!(when(&gone, &create()), Err(Refusal::Exists));
-        assert_eq!(when(&gone, &Command::Revoke), Ok(0));
-        assert_eq!(when(&[], &Command::Revoke), Err(Refusal::Unknown));
-    }
-
-    #[test]
-    fn a_repeat_leaves_no_event() {
-        let grant = Command::Grant { role: Role::Bot, scenarios: BTreeSet::new() };
-        assert_eq!(when(&[create(), grant.clone()], &grant), Ok(0));
-        assert_eq!(when(&[create()], &create()), Ok(0));
-    }
-}
+#[path = "client_tests.rs"]
+mod tests;

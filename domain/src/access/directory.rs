@@ -52,7 +52,14 @@ mod tests {
         let stream = StreamId::client(&id);
         let merchant = MerchantId::parse("shop").unwrap();
         let mut directory = Directory::default();
-        directory.fold(&stream, &Event::Created { id, merchant, mode: Mode::Test });
+        directory.fold(
+            &stream,
+            &Event::Created {
+                id,
+                merchant,
+                mode: Mode::Test,
+            },
+        );
         let issued = Event::TokenIssued {
             key_id: "a".into(),
             digest: Digest32([1; 32]),
@@ -65,5 +72,48 @@ mod tests {
         directory.fold(&stream, &Event::TokenRevoked { key_id: "a".into() });
         assert!(directory.find("a", Timestamp::from_seconds(0)).is_none());
         assert_eq!(directory.clients().count(), 1);
+    }
+
+    #[test]
+    fn a_revoked_client_is_found_by_none_of_its_tokens_and_others_are() {
+        let mut directory = Directory::default();
+        for (name, keys) in [("bot", ["a", "b"]), ("web", ["c", "d"])] {
+            let id = ClientId::parse(name).unwrap();
+            let stream = StreamId::client(&id);
+            let merchant = MerchantId::parse("shop").unwrap();
+            directory.fold(
+                &stream,
+                &Event::Created {
+                    id,
+                    merchant,
+                    mode: Mode::Test,
+                },
+            );
+            for key_id in keys {
+                let (key_id, digest) = (key_id.to_owned(), Digest32([1; 32]));
+                let expires_at = Timestamp::from_seconds(100);
+                directory.fold(
+                    &stream,
+                    &Event::TokenIssued {
+                        key_id,
+                        digest,
+                        expires_at,
+                    },
+                );
+            }
+        }
+        directory.fold(
+            &StreamId::client(&ClientId::parse("bot").unwrap()),
+            &Event::Revoked {},
+        );
+        let found = |key_id| {
+            directory
+                .find(key_id, Timestamp::from_seconds(0))
+                .map(|(client, _)| client.id.as_str())
+        };
+        assert_eq!(
+            ["a", "b", "c", "d"].map(found),
+            [None, None, Some("web"), Some("web")]
+        );
     }
 }

@@ -21,7 +21,8 @@ pub enum Event {
 }
 
 impl DomainEvent for Event {
-    const TYPES: &'static [(&'static str, u16)] = &[("OperatorCreated", 1), ("OperatorDisabled", 1)];
+    const TYPES: &'static [(&'static str, u16)] =
+        &[("OperatorCreated", 1), ("OperatorDisabled", 1)];
 }
 
 /// An order.
@@ -56,10 +57,16 @@ pub struct Operator {
 /// Folds one event.
 pub fn evolve(operator: Option<Operator>, event: &Event) -> Option<Operator> {
     match (operator, event) {
-        (None, Event::Created { id }) => Some(Operator { id: id.clone(), active: true }),
+        (None, Event::Created { id }) => Some(Operator {
+            id: id.clone(),
+            active: true,
+        }),
         (None, Event::Disabled {}) => None,
         (Some(known), Event::Created { .. }) => Some(known),
-        (Some(known), Event::Disabled {}) => Some(Operator { active: false, ..known }),
+        (Some(known), Event::Disabled {}) => Some(Operator {
+            active: false,
+            ..known
+        }),
     }
 }
 
@@ -88,9 +95,33 @@ mod tests {
         let events = decide(None, &create).unwrap();
         let active = events.iter().fold(None, evolve);
         assert_eq!(decide(active.as_ref(), &create), Ok(vec![]));
-        let disabled = decide(active.as_ref(), &Command::Disable).unwrap().iter().fold(active, evolve);
+        let disabled = decide(active.as_ref(), &Command::Disable)
+            .unwrap()
+            .iter()
+            .fold(active, evolve);
         assert_eq!(decide(disabled.as_ref(), &create), Err(Refusal::Disabled));
         assert_eq!(decide(disabled.as_ref(), &Command::Disable), Ok(vec![]));
         assert_eq!(decide(None, &Command::Disable), Err(Refusal::Unknown));
+    }
+
+    /// History is read for ever, so these texts never change.
+    #[test]
+    fn the_wire_form_of_every_event_is_fixed() {
+        let created = Event::Created {
+            id: OperatorId::parse("op-1").unwrap(),
+        };
+        for (event, wire) in [
+            (
+                created,
+                serde_json::json!({"type": "OperatorCreated", "data": {"id": "op-1"}}),
+            ),
+            (
+                Event::Disabled {},
+                serde_json::json!({"type": "OperatorDisabled", "data": {}}),
+            ),
+        ] {
+            assert_eq!(serde_json::to_value(&event).unwrap(), wire);
+            assert_eq!(serde_json::from_value::<Event>(wire).unwrap(), event);
+        }
     }
 }

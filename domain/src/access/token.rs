@@ -25,7 +25,11 @@ pub struct Token {
 impl Token {
     /// A new token from random bytes.
     pub fn issue(mode: Mode, key_id: [u8; 6], secret: [u8; 32]) -> Self {
-        Self { mode, key_id: base62(&key_id, KEY_ID_CHARS), secret: base62(&secret, SECRET_CHARS) }
+        Self {
+            mode,
+            key_id: base62(&key_id, KEY_ID_CHARS),
+            secret: base62(&secret, SECRET_CHARS),
+        }
     }
 
     /// Reads a token; `None` for anything that was not issued in this form.
@@ -38,13 +42,20 @@ impl Token {
             _ => return None,
         };
         let (key_id, secret) = (parts.next()?, parts.next()?);
-        let in_form = |part: &str, chars| part.len() == chars && part.bytes().all(|b| b.is_ascii_alphanumeric());
-        let well_formed =
-            parts.next().is_none() && in_form(key_id, KEY_ID_CHARS) && in_form(secret, SECRET_CHARS);
+        let in_form = |part: &str, chars| {
+            part.len() == chars && part.bytes().all(|b| b.is_ascii_alphanumeric())
+        };
+        let well_formed = parts.next().is_none()
+            && in_form(key_id, KEY_ID_CHARS)
+            && in_form(secret, SECRET_CHARS);
         if !well_formed || crc != checksum(head) {
             return None;
         }
-        Some(Self { mode, key_id: key_id.to_owned(), secret: secret.to_owned() })
+        Some(Self {
+            mode,
+            key_id: key_id.to_owned(),
+            secret: secret.to_owned(),
+        })
     }
 
     /// The whole token, to be shown once.
@@ -116,8 +127,71 @@ mod tests {
 
     #[test]
     fn the_checksum_is_crc_32() {
-        assert_eq!(checksum("123456789"), base62(&0xCBF4_3926u32.to_be_bytes(), 6));
+        assert_eq!(
+            checksum("123456789"),
+            base62(&0xCBF4_3926u32.to_be_bytes(), 6)
+        );
         assert_eq!(base62(&[255; 32], 43).len(), 43);
+    }
+
+    /// Twenty thousand tokens from as many digests of a counter.
+    #[test]
+    fn tokens_have_one_form_and_none_comes_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for number in 0..20_000_u32 {
+            let secret = Digest32::sha256(&[&number.to_be_bytes()]).0;
+            let key_id = *secret.first_chunk().unwrap();
+            let text = Token::issue(Mode::Live, key_id, secret).reveal();
+            let parts: Vec<&str> = text.split('_').collect();
+            let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+            assert_eq!(
+                (parts[0], parts[1], &lengths[2..]),
+                ("cf", "live", &[8, 43, 6][..]),
+                "{text}"
+            );
+            assert!(
+                text.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()),
+                "{text}"
+            );
+            if number % 100 == 0 {
+                assert_eq!(Token::parse(&text).unwrap().reveal(), text);
+            }
+            assert!(seen.insert(text));
+        }
+    }
+
+    #[test]
+    fn what_was_not_issued_in_this_form_is_no_token() {
+        let good = Token::issue(Mode::Test, [7; 6], [9; 32]).reveal();
+        assert_eq!(Token::parse(&good).unwrap().mode(), Mode::Test);
+        let resigned = |head: &str| format!("{head}_{}", checksum(head));
+        let (key_id, secret) = ("a".repeat(8), "b".repeat(43));
+        for bad in [
+            String::new(),
+            "cf_test".into(),
+            good.to_uppercase(),
+            format!(" {good}"),
+            format!("{good}\n"),
+            good[..good.len() - 1].to_owned(),
+            format!("{good}0"),
+            good.replacen("test", "live", 1),
+            // The checksum is right, the form is not.
+            resigned(&format!("cf_prod_{key_id}_{secret}")),
+            resigned(&format!("xx_test_{key_id}_{secret}")),
+            resigned(&format!("cf_test_{key_id}a_{secret}")),
+            resigned(&format!("cf_test_{key_id}_{secret}b")),
+            resigned(&format!("cf_test_{key_id}_{secret}_x")),
+            resigned(&format!("cf_test_{}_{secret}", "é".repeat(4))),
+        ] {
+            assert_eq!(Token::parse(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_secret_makes_the_digest() {
+        let digest = |key_id, secret| Token::issue(Mode::Test, key_id, secret).digest();
+        assert_eq!(digest([1; 6], [1; 32]), digest([2; 6], [1; 32]));
+        assert_ne!(digest([1; 6], [1; 32]), digest([1; 6], [2; 32]));
     }
 
     proptest! {
