@@ -154,7 +154,11 @@ pub enum ScenarioRefusal {
 }
 
 fn list(currencies: &[Currency]) -> String {
-    currencies.iter().map(|currency| currency.code()).collect::<Vec<_>>().join(", ")
+    currencies
+        .iter()
+        .map(|currency| currency.code())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl Scenario {
@@ -164,7 +168,9 @@ impl Scenario {
     /// [`ScenarioRefusal`].
     pub fn admit(&self, amount: Money, life_s: u32) -> Result<(), ScenarioRefusal> {
         if !self.currencies.contains(&amount.currency()) {
-            return Err(ScenarioRefusal::Currency { allowed: self.currencies.clone() });
+            return Err(ScenarioRefusal::Currency {
+                allowed: self.currencies.clone(),
+            });
         }
         let (min, max) = (self.amount_minor_min, self.amount_minor_max);
         if !(min.0..=max.0).contains(&amount.minor()) {
@@ -175,7 +181,9 @@ impl Scenario {
             return Err(ScenarioRefusal::NotWhole);
         }
         if life_s == 0 || life_s > self.life_s_max {
-            return Err(ScenarioRefusal::TooLong { max_s: self.life_s_max });
+            return Err(ScenarioRefusal::TooLong {
+                max_s: self.life_s_max,
+            });
         }
         Ok(())
     }
@@ -222,13 +230,19 @@ impl MerchantConfig {
     pub fn mistakes(&self) -> Vec<(String, String)> {
         let mut found = vec![];
         let mut complain = |place: String, what: &str| found.push((place, what.to_owned()));
-        let accounts: Vec<_> = self.accounts.iter().map(|account| &account.account).collect();
+        let accounts: Vec<_> = self
+            .accounts
+            .iter()
+            .map(|account| &account.account)
+            .collect();
         for scenario in &self.scenarios {
             let place = || format!("scenario {}", scenario.id);
             if scenario.currencies.is_empty() {
                 complain(place(), "needs at least one currency");
             }
-            if scenario.amount_minor_min.0 < 1 || scenario.amount_minor_max.0 < scenario.amount_minor_min.0 {
+            if scenario.amount_minor_min.0 < 1
+                || scenario.amount_minor_max.0 < scenario.amount_minor_min.0
+            {
                 complain(place(), "needs 1 <= amount_minor_min <= amount_minor_max");
             }
             if scenario.life_s_max == 0 {
@@ -240,8 +254,15 @@ impl MerchantConfig {
             if scenario.accounts.is_empty() {
                 complain(place(), "needs at least one provider account");
             }
-            for account in scenario.accounts.iter().filter(|account| !accounts.contains(account)) {
-                complain(place(), &format!("names account {account}, which is not configured"));
+            for account in scenario
+                .accounts
+                .iter()
+                .filter(|account| !accounts.contains(account))
+            {
+                complain(
+                    place(),
+                    &format!("names account {account}, which is not configured"),
+                );
             }
         }
         for name in twice(self.scenarios.iter().map(|scenario| scenario.id.as_str())) {
@@ -259,7 +280,8 @@ impl MerchantConfig {
                 complain(format!("account {}", account.account), what);
             }
             if account.minimum < EvidenceClass::WeaklySigned && !account.danger_lower_minimum {
-                let what = "would pay on unsigned evidence; set danger_lower_minimum if you mean it";
+                let what =
+                    "would pay on unsigned evidence; set danger_lower_minimum if you mean it";
                 complain(format!("account {}", account.account), what);
             }
         }
@@ -272,7 +294,10 @@ fn twice<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
     for name in names {
         *seen.entry(name).or_default() += 1;
     }
-    seen.into_iter().filter(|(_, count)| *count > 1).map(|(name, _)| name).collect()
+    seen.into_iter()
+        .filter(|(_, count)| *count > 1)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Folds one event: what is in force.
@@ -288,12 +313,28 @@ pub fn apply(in_force: Option<&MerchantConfig>, new: &MerchantConfig) -> Vec<Eve
         return vec![];
     }
     let before = |account: &ProviderAccount| {
-        let known = in_force?.accounts.iter().find(|known| known.account == account.account)?;
-        Some(known.minimum)
+        in_force?
+            .accounts
+            .iter()
+            .find(|known| known.account == account.account)
     };
-    let lower = |account: &&ProviderAccount| before(account).is_some_and(|minimum| account.minimum < minimum);
-    let lowered = new.accounts.iter().filter(lower).map(|account| account.account.clone()).collect();
-    vec![Event::Applied { config: Box::new(new.clone()), digest: new.digest(), lowered }]
+    // Without look-up, a closed request is content with less than the provider's real status.
+    let lower = |account: &&ProviderAccount| {
+        before(account).is_some_and(|known| {
+            account.minimum < known.minimum || known.look_up && !account.look_up
+        })
+    };
+    let lowered = new
+        .accounts
+        .iter()
+        .filter(lower)
+        .map(|account| account.account.clone())
+        .collect();
+    vec![Event::Applied {
+        config: Box::new(new.clone()),
+        digest: new.digest(),
+        lowered,
+    }]
 }
 
 #[cfg(test)]
