@@ -98,14 +98,16 @@ pub(super) fn place_of(commitment: &Commitment) -> (StreamId, EventId, String) {
 
 pub(super) fn of_keyring(error: KeyringError) -> EvidenceError {
     match error {
-        KeyringError::Destroyed | KeyringError::UnknownKey => EvidenceError::Gone,
+        KeyringError::Destroyed => EvidenceError::Gone,
         KeyringError::NotAuthentic => EvidenceError::NotAuthentic,
         KeyringError::Unavailable(cause) => EvidenceError::Unavailable(cause),
+        // Not erased, but lost: another keyring than the one that sealed it.
+        KeyringError::UnknownKey => EvidenceError::Unavailable(KeyringError::UnknownKey.into()),
     }
 }
 
-pub(super) fn refuse_card_numbers(bytes: &[u8]) -> Result<(), EvidenceError> {
-    if domain::pan::find_card_number(bytes).is_some() {
+pub(super) fn refuse_card_numbers(bytes: &[u8], known: &[&str]) -> Result<(), EvidenceError> {
+    if domain::pan::holds_card_number(bytes, known) {
         Err(EvidenceError::CardNumber)
     } else {
         Ok(())
@@ -118,13 +120,14 @@ fn unavailable(error: impl Into<BoxError>) -> EvidenceError {
 
 #[async_trait]
 impl EvidenceStore for FileEvidenceStore {
-    async fn keep(
+    async fn keep_knowing(
         &self,
         scope: &KeyScope,
         media: &str,
         bytes: &[u8],
+        known: &[&str],
     ) -> Result<Commitment, EvidenceError> {
-        refuse_card_numbers(bytes)?;
+        refuse_card_numbers(bytes, known)?;
         let mut nonce = [0; 32];
         self.entropy.fill(&mut nonce);
         let commitment = Commitment::to(&nonce, bytes);
@@ -178,19 +181,28 @@ impl EvidenceStore for FileEvidenceStore {
     }
 }
 
-/// Whole or not at all: a temporary file, synced, renamed, and the folder synced.
+/// Whole or not at all: a temporary file, synced, renamed, and the folder synced. What fails leaves
+/// no half of a file behind; what a crash leaves has the ending `new` and is no blob.
 fn write_durably(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension("new");
+    let written = write_whole(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
+    if let Err(error) = written {
+        // The first error is the one to tell; there may be nothing to remove.
+        let _ = std::fs::remove_file(&temporary);
+        return Err(error);
+    }
+    File::open(folder)?.sync_all()
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&temporary)?;
+        .open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -198,7 +210,7 @@ mod tests {
     use domain::ids::MerchantId;
 
     use super::*;
-    use crate::keys::MemoryKeyring;
+    use crate::keys::{MemoryEvidence, MemoryKeyring};
     use crate::system::OsEntropy;
 
     fn scope() -> KeyScope {
@@ -237,6 +249,72 @@ mod tests {
         ));
         std::fs::remove_file(store.path(&first)).unwrap();
         assert!(matches!(store.open(&first).await, Err(EvidenceError::Gone)));
+    }
+
+    #[tokio::test]
+    async fn blobs_are_their_owners_alone_and_a_failed_write_leaves_none() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("evidence");
+        let keyring = Arc::new(MemoryKeyring::new(Arc::new(OsEntropy)));
+        let store = FileEvidenceStore::open(&folder, keyring, Arc::new(OsEntropy)).unwrap();
+        let kept = store.keep(&scope(), "text/plain", b"x").await.unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&folder), mode(&store.path(&kept))), (0o700, 0o600));
+        // A folder where the blob should come to stand: the rename fails.
+        let taken = folder.join("taken");
+        std::fs::create_dir(&taken).unwrap();
+        std::fs::write(taken.join("in it"), "x").unwrap();
+        assert!(write_durably(&folder, &taken, b"x").is_err());
+        let names = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name());
+        assert_eq!(names.count(), 2);
+        std::fs::remove_dir_all(&folder).unwrap();
+        let lost = store.keep(&scope(), "text/plain", b"x").await;
+        assert!(matches!(lost, Err(EvidenceError::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn a_destroyed_key_erases_and_a_lost_one_is_no_erasure() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = Arc::new(OsEntropy);
+        let keyring = Arc::new(MemoryKeyring::new(entropy.clone()));
+        let store =
+            FileEvidenceStore::open(folder.path(), keyring.clone(), entropy.clone()).unwrap();
+        let kept = store.keep(&scope(), "text/plain", b"x").await.unwrap();
+        let other = Arc::new(MemoryKeyring::new(entropy.clone()));
+        let strange = FileEvidenceStore::open(folder.path(), other, entropy).unwrap();
+        let opened = strange.open(&kept).await;
+        assert!(matches!(opened, Err(EvidenceError::Unavailable(_))));
+        keyring.destroy(&scope());
+        assert!(matches!(store.open(&kept).await, Err(EvidenceError::Gone)));
+        let kept = store.keep(&scope(), "text/plain", b"x").await;
+        assert!(matches!(kept, Err(EvidenceError::Gone)));
+    }
+
+    #[tokio::test]
+    async fn a_providers_long_number_costs_no_evidence_and_hides_no_card() {
+        let keyring = Arc::new(MemoryKeyring::new(Arc::new(OsEntropy)));
+        let store = MemoryEvidence::new(keyring, Arc::new(OsEntropy));
+        let bytes = br#"{"id":"5500005555555559"}"#;
+        let known = ["5500005555555559"];
+        let keep = async |bytes, known| {
+            store
+                .keep_knowing(&scope(), "application/json", bytes, known)
+                .await
+        };
+        let kept = keep(bytes, &known).await.unwrap();
+        assert_eq!(store.open(&kept).await.unwrap().bytes, bytes);
+        assert!(matches!(
+            keep(bytes, &[]).await,
+            Err(EvidenceError::CardNumber)
+        ));
+        let card = br#"{"id":"5500005555555559","note":"4111 1111 1111 1111"}"#;
+        assert!(matches!(
+            keep(card, &known).await,
+            Err(EvidenceError::CardNumber)
+        ));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Keyring and evidence in memory, with the same cipher, for tests and simulations.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,11 +18,16 @@ use super::evidence::{Content, of_keyring, place_of, refuse_card_numbers};
 
 type SecretKey = (MerchantId, SecretPurpose, KeyId);
 
+#[derive(Default)]
+struct Keys {
+    live: BTreeMap<KeyScope, DataKey>,
+    destroyed: BTreeSet<KeyScope>,
+}
+
 /// Data keys and secrets in memory.
 pub struct MemoryKeyring {
     entropy: Arc<dyn Entropy>,
-    keys: Mutex<BTreeMap<KeyScope, DataKey>>,
-    destroyed: Mutex<BTreeSet<KeyScope>>,
+    keys: Mutex<Keys>,
     secrets: Mutex<BTreeMap<SecretKey, Secret>>,
 }
 
@@ -31,15 +37,15 @@ impl MemoryKeyring {
         Self {
             entropy,
             keys: Mutex::default(),
-            destroyed: Mutex::default(),
             secrets: Mutex::default(),
         }
     }
 
     /// Destroys a scope's key for good.
     pub fn destroy(&self, scope: &KeyScope) {
-        locked(&self.keys).remove(scope);
-        locked(&self.destroyed).insert(scope.clone());
+        let mut keys = locked(&self.keys);
+        keys.live.remove(scope);
+        keys.destroyed.insert(scope.clone());
     }
 }
 
@@ -59,32 +65,30 @@ impl Keyring for MemoryKeyring {
         place: &Place<'_>,
         plain: &[u8],
     ) -> Result<Sealed, KeyringError> {
-        if locked(&self.destroyed).contains(scope) {
-            return Err(KeyringError::Destroyed);
-        }
-        let key = locked(&self.keys)
-            .entry(scope.clone())
-            .or_insert_with(|| DataKey::draw(&*self.entropy))
-            .clone();
+        let key = {
+            let mut keys = locked(&self.keys);
+            if keys.destroyed.contains(scope) {
+                return Err(KeyringError::Destroyed);
+            }
+            let made = || DataKey::draw(&*self.entropy);
+            keys.live.entry(scope.clone()).or_insert_with(made).clone()
+        };
         Ok(key.seal(&*self.entropy, &key_id(scope), place, plain))
     }
 
     async fn open(&self, sealed: &Sealed, place: &Place<'_>) -> Result<Vec<u8>, KeyringError> {
-        let found = locked(&self.keys)
-            .iter()
-            .find(|(scope, _)| key_id(scope) == sealed.k)
-            .map(|(_, key)| key.clone());
-        if let Some(key) = found {
-            return key.open(sealed, place);
-        }
-        let destroyed = locked(&self.destroyed)
-            .iter()
-            .any(|scope| key_id(scope) == sealed.k);
-        Err(if destroyed {
-            KeyringError::Destroyed
-        } else {
-            KeyringError::UnknownKey
-        })
+        let key = {
+            let keys = locked(&self.keys);
+            let mut live = keys.live.iter();
+            match live.find(|(scope, _)| key_id(scope) == sealed.k) {
+                Some((_, key)) => key.clone(),
+                None if keys.destroyed.iter().any(|scope| key_id(scope) == sealed.k) => {
+                    return Err(KeyringError::Destroyed);
+                }
+                None => return Err(KeyringError::UnknownKey),
+            }
+        };
+        key.open(sealed, place)
     }
 }
 
@@ -104,7 +108,7 @@ impl Secrets for MemoryKeyring {
             .map(|(_, secret)| secret.clone())
             .filter(|s| is_live(s, now))
             .collect();
-        live.sort_by(|a, b| b.valid_from.cmp(&a.valid_from));
+        live.sort_by_key(|secret| Reverse(secret.valid_from));
         Ok(live)
     }
 
@@ -163,13 +167,14 @@ impl MemoryEvidence {
 
 #[async_trait]
 impl EvidenceStore for MemoryEvidence {
-    async fn keep(
+    async fn keep_knowing(
         &self,
         scope: &KeyScope,
         media: &str,
         bytes: &[u8],
+        known: &[&str],
     ) -> Result<Commitment, EvidenceError> {
-        refuse_card_numbers(bytes)?;
+        refuse_card_numbers(bytes, known)?;
         let mut nonce = [0; 32];
         self.entropy.fill(&mut nonce);
         let commitment = Commitment::to(&nonce, bytes);

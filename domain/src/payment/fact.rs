@@ -186,7 +186,11 @@ impl Fact {
             self.transaction.as_ref(),
             of_kind,
         ];
-        ids.into_iter().flatten().map(ProviderRef::as_str).chain(self.payee.as_deref()).collect()
+        ids.into_iter()
+            .flatten()
+            .map(ProviderRef::as_str)
+            .chain(self.payee.as_deref())
+            .collect()
     }
 }
 
@@ -205,4 +209,60 @@ pub struct Observation {
     pub commitment: Commitment,
     /// When we received it.
     pub received_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_identifier_of_a_fact_is_told_once() {
+        let id = |text: &str| ProviderRef::parse(text).unwrap();
+        let fact = |kind| Fact {
+            our_reference: Some(id("ours")),
+            provider_order_ref: Some(id("order")),
+            transaction: Some(id("tx")),
+            payee: Some("shop".into()),
+            ..Fact::bare(kind)
+        };
+        let reversal = Some(id("more"));
+        let delta =
+            RefundAmount::Cumulative(Sum::zero(crate::money::Currency::from_code("AMD").unwrap()));
+        let opened = FactKind::DisputeOpened {
+            dispute: id("more"),
+            amount: None,
+            reason: None,
+            due_by: None,
+        };
+        for kind in [
+            FactKind::Voided {
+                reversal: reversal.clone(),
+            },
+            FactKind::Refunded {
+                amount: delta,
+                reversal: reversal.clone(),
+            },
+            FactKind::RefundFailed { reversal },
+            FactKind::DisputeWon {
+                dispute: id("more"),
+            },
+            FactKind::DisputeLost {
+                dispute: id("more"),
+            },
+            opened,
+        ] {
+            assert_eq!(
+                fact(kind).references(),
+                ["ours", "order", "tx", "more", "shop"]
+            );
+        }
+        assert_eq!(
+            fact(FactKind::Captured).references(),
+            ["ours", "order", "tx", "shop"]
+        );
+        assert_eq!(
+            Fact::bare(FactKind::Captured).references(),
+            Vec::<&str>::new()
+        );
+    }
 }

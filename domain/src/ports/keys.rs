@@ -32,7 +32,12 @@ pub trait Keyring: Send + Sync {
     ///
     /// # Errors
     /// [`KeyringError::Destroyed`] for a scope whose key was destroyed.
-    async fn seal(&self, scope: &KeyScope, place: &Place<'_>, plain: &[u8]) -> Result<Sealed, KeyringError>;
+    async fn seal(
+        &self,
+        scope: &KeyScope,
+        place: &Place<'_>,
+        plain: &[u8],
+    ) -> Result<Sealed, KeyringError>;
 
     /// Opens a sealed part at its place.
     ///
@@ -76,7 +81,27 @@ pub trait EvidenceStore: Send + Sync {
     ///
     /// # Errors
     /// [`EvidenceError::CardNumber`] keeps nothing.
-    async fn keep(&self, scope: &KeyScope, media: &str, bytes: &[u8]) -> Result<Commitment, EvidenceError>;
+    async fn keep(
+        &self,
+        scope: &KeyScope,
+        media: &str,
+        bytes: &[u8],
+    ) -> Result<Commitment, EvidenceError> {
+        self.keep_knowing(scope, media, bytes, &[]).await
+    }
+
+    /// As [`EvidenceStore::keep`], where `known` are identifiers that were read out of `bytes` and
+    /// stand in the event anyway: one of them in long digits is not taken for a card number.
+    ///
+    /// # Errors
+    /// [`EvidenceError::CardNumber`] keeps nothing.
+    async fn keep_knowing(
+        &self,
+        scope: &KeyScope,
+        media: &str,
+        bytes: &[u8],
+        known: &[&str],
+    ) -> Result<Commitment, EvidenceError>;
 
     /// Opens what a commitment names.
     ///
@@ -157,7 +182,12 @@ pub trait Secrets: Send + Sync {
     ///
     /// # Errors
     /// [`KeyringError::NotAuthentic`] when the key id stands for another value.
-    async fn set(&self, merchant: &MerchantId, purpose: &SecretPurpose, secret: Secret) -> Result<(), KeyringError>;
+    async fn set(
+        &self,
+        merchant: &MerchantId,
+        purpose: &SecretPurpose,
+        secret: Secret,
+    ) -> Result<(), KeyringError>;
 
     /// Ids and validity of all secrets of a merchant, without their values.
     ///
