@@ -42,10 +42,9 @@ impl DataKey {
             msg: plain,
             aad: associated,
         };
-        // The cipher refuses only messages over 256 GiB.
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), payload)
-            .unwrap_or_default();
+            .expect("the cipher refuses only messages over 256 GiB");
         [nonce.as_slice(), &sealed].concat()
     }
 
@@ -111,7 +110,7 @@ impl DataKey {
 
 /// Length in four bytes, the plaintext, zeros up to a multiple of [`PAD`].
 fn padded(plain: &[u8]) -> Zeroizing<Vec<u8>> {
-    let length = u32::try_from(plain.len()).unwrap_or(u32::MAX);
+    let length = u32::try_from(plain.len()).expect("sealed parts are far below 4 GiB");
     let mut bytes = Zeroizing::new(Vec::with_capacity((plain.len() + 4).next_multiple_of(PAD)));
     bytes.extend_from_slice(&length.to_be_bytes());
     bytes.extend_from_slice(plain);

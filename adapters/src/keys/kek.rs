@@ -1,7 +1,7 @@
 //! The key-encryption key: 32 bytes in a file of its own, apart from the data folder. It wraps
 //! every other key.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -83,15 +83,18 @@ impl Kek {
         };
         let mut bytes = Zeroizing::new([0; 32]);
         entropy.fill(&mut *bytes);
-        let mut file = OpenOptions::new()
+        let text = Zeroizing::new(format!("{}\n", Digest32(*bytes)));
+        let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(path)
             .map_err(io)?;
-        let text = Zeroizing::new(format!("{}\n", Digest32(*bytes)));
-        file.write_all(text.as_bytes()).map_err(io)?;
-        file.sync_all().map_err(io)?;
+        if let Err(source) = write_durably(file, path, text.as_bytes()) {
+            // This call made it and nothing was wrapped under it yet: half a key helps nobody.
+            let _ = std::fs::remove_file(path);
+            return Err(io(source));
+        }
         Ok(Self::new(*bytes))
     }
 
@@ -99,6 +102,17 @@ impl Kek {
     pub fn cipher(&self) -> &DataKey {
         &self.0
     }
+}
+
+/// A key that is lost with the power takes everything along that was wrapped under it, so the file
+/// and its name are on the disk before anything is.
+fn write_durably(mut file: File, path: &Path, text: &[u8]) -> std::io::Result<()> {
+    file.write_all(text)?;
+    file.sync_all()?;
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -124,7 +138,39 @@ mod tests {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(Kek::read(&path), Err(KekError::TooOpen { .. })));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        std::fs::write(&path, "short").unwrap();
-        assert!(matches!(Kek::read(&path), Err(KekError::Malformed { .. })));
+        for malformed in [
+            "",
+            "short",
+            &"A".repeat(64),
+            &"0".repeat(65),
+            &"0".repeat(63),
+        ] {
+            std::fs::write(&path, malformed).unwrap();
+            assert!(
+                matches!(Kek::read(&path), Err(KekError::Malformed { .. })),
+                "{malformed}"
+            );
+        }
+        // A mounted secret may be read-only.
+        std::fs::write(&path, "0".repeat(64)).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
+        assert_eq!(Kek::read(&path).unwrap().cipher().bytes(), &[0; 32]);
+        let missing = Kek::read(&folder.path().join("other"));
+        assert!(matches!(missing, Err(KekError::Io { .. })));
+    }
+
+    #[test]
+    fn a_new_file_holds_64_digits_and_only_its_owner_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kek");
+        let _ = Kek::create(&path, &OsEntropy).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text.trim_end().len() == 64 && text.trim_end().bytes().all(|b| b.is_ascii_hexdigit())
+        );
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 }
