@@ -57,3 +57,29 @@ impl Entropy for OsEntropy {
         getrandom::fill(buffer).expect("the operating system gives random bytes");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_sleep_lasts_at_least_as_long_as_was_asked_for() {
+        let clock = SystemClock::new();
+        let (before, wall) = (clock.monotonic(), clock.now());
+        clock.sleep(Duration::from_millis(20)).await;
+        assert!(clock.monotonic() - before >= Duration::from_millis(20));
+        assert!(wall > Timestamp::parse("2025-01-01T00:00:00Z").unwrap());
+    }
+
+    #[test]
+    fn no_two_draws_are_alike() {
+        let draw = || {
+            let mut bytes = [0; 32];
+            OsEntropy.fill(&mut bytes);
+            bytes
+        };
+        assert_ne!(draw(), draw());
+        let now = Timestamp::from_seconds(1);
+        assert_ne!(OsEntropy.event_id(now), OsEntropy.event_id(now));
+    }
+}
