@@ -18,29 +18,60 @@ pub(super) fn payable(request: &Request, now: Timestamp) -> Result<(), Refusal> 
         return Err(Refusal::AlreadyPaid);
     }
     let open = *request.closure() == Closure::Open && now < request.terms().expires_at;
-    if open { Ok(()) } else { Err(Refusal::NotPayable { label: request.label() }) }
+    if open {
+        Ok(())
+    } else {
+        Err(Refusal::NotPayable {
+            label: request.label(),
+        })
+    }
 }
 
 /// Rows A6, A6b and A6c. A live attempt at the same account for what is still due is used again: no
 /// event.
-pub(super) fn start(request: &Request, command: &StartAttempt, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+pub(super) fn start(
+    request: &Request,
+    command: &StartAttempt,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
     payable(request, now)?;
     let terms = request.terms();
     if !terms.rules.accounts.contains(&command.account) {
-        return Err(Refusal::AccountNotAllowed { account: command.account.clone() });
+        return Err(Refusal::AccountNotAllowed {
+            account: command.account.clone(),
+        });
     }
-    let doubtful = |attempt: &Attempt| matches!(attempt.state, AttemptState::Started | AttemptState::Uncertain);
-    if request.attempts().values().any(|attempt| attempt.in_flight() || doubtful(attempt)) {
+    let doubtful = |attempt: &Attempt| {
+        matches!(
+            attempt.state,
+            AttemptState::Started | AttemptState::Uncertain
+        )
+    };
+    if request
+        .attempts()
+        .values()
+        .any(|attempt| attempt.in_flight() || doubtful(attempt))
+    {
         return Err(Refusal::PaymentInFlight);
     }
     let missing = request.missing_minor();
-    let reusable = |live: &Attempt| live.account == command.account && live.amount.minor() == missing;
-    if request.live_attempt(now).is_some_and(|(_, live)| reusable(live)) {
+    let reusable =
+        |live: &Attempt| live.account == command.account && live.amount.minor() == missing;
+    if request
+        .live_attempt(now)
+        .is_some_and(|(_, live)| reusable(live))
+    {
         return Ok(vec![]);
     }
-    let attempt_no = request.attempts().keys().next_back().map_or(1, |last| last.saturating_add(1));
+    let attempt_no = request
+        .attempts()
+        .keys()
+        .next_back()
+        .map_or(1, |last| last.saturating_add(1));
     if attempt_no > Refusal::ATTEMPTS_MAX {
-        return Err(Refusal::TooManyAttempts { max: Refusal::ATTEMPTS_MAX });
+        return Err(Refusal::TooManyAttempts {
+            max: Refusal::ATTEMPTS_MAX,
+        });
     }
     let session_end = now.plus(Duration::from_secs(u64::from(command.session_s_max)));
     Ok(vec![Event::AttemptStarted {
@@ -48,18 +79,25 @@ pub(super) fn start(request: &Request, command: &StartAttempt, now: Timestamp) -
         provider: command.provider.clone(),
         account: command.account.clone(),
         our_reference: our_reference(request, attempt_no),
-        amount: Sum::new(missing, terms.amount.currency()).money().unwrap_or(terms.amount),
+        amount: Sum::new(missing, terms.amount.currency())
+            .money()
+            .unwrap_or(terms.amount),
         session_expires_at: session_end.min(terms.expires_at),
     }])
 }
 
 /// `<request>-<n>`: order numbers cannot be used twice at some providers.
 fn our_reference(request: &Request, attempt_no: u32) -> ProviderRef {
-    ProviderRef::parse(format!("{}-{attempt_no}", request.terms().id)).expect("an id, '-' and a number")
+    ProviderRef::parse(format!("{}-{attempt_no}", request.terms().id))
+        .expect("an id, '-' and a number")
 }
 
 /// The result of a registration. Only an attempt in doubt takes it; a repeat leaves no event.
-pub(super) fn settle(request: &Request, attempt_no: u32, event: Event) -> Result<Vec<Event>, Refusal> {
+pub(super) fn settle(
+    request: &Request,
+    attempt_no: u32,
+    event: Event,
+) -> Result<Vec<Event>, Refusal> {
     let attempt = known(request, attempt_no)?;
     match (&attempt.state, &event) {
         (AttemptState::Uncertain, Event::AttemptUncertain { .. }) => Ok(vec![]),
@@ -68,7 +106,11 @@ pub(super) fn settle(request: &Request, attempt_no: u32, event: Event) -> Result
         // worth keeping.
         (
             AttemptState::Registered | AttemptState::InFlight(_),
-            Event::AttemptRegistered { provider_order_ref, pay_url, .. },
+            Event::AttemptRegistered {
+                provider_order_ref,
+                pay_url,
+                ..
+            },
         ) if (attempt.provider_order_ref.is_none() && provider_order_ref.is_some())
             || (attempt.pay_url.is_none() && pay_url.is_some()) =>
         {
@@ -85,13 +127,20 @@ pub(super) fn settle(request: &Request, attempt_no: u32, event: Event) -> Result
 }
 
 /// Rows A8 to A10: `allowed` once per attempt, `refused` once per attempt and reason.
-pub(super) fn precheck(request: &Request, command: &Precheck, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+pub(super) fn precheck(
+    request: &Request,
+    command: &Precheck,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
     let attempt_no = command.attempt_no;
     let attempt = known(request, attempt_no)?;
     let verdict = verdict(request, command, now)?;
     let mut recording = Recording::of(request, now);
     if !attempt.prechecks.contains(&verdict) {
-        recording.push(Event::AttemptPrechecked { attempt_no, verdict: verdict.clone() });
+        recording.push(Event::AttemptPrechecked {
+            attempt_no,
+            verdict: verdict.clone(),
+        });
     }
     let tampered = matches!(
         verdict,
@@ -100,7 +149,11 @@ pub(super) fn precheck(request: &Request, command: &Precheck, now: Timestamp) ->
         }
     );
     if tampered {
-        recording.open_case(ExceptionKind::TamperedTerms, format!("attempt {attempt_no}"), None);
+        recording.open_case(
+            ExceptionKind::TamperedTerms,
+            format!("attempt {attempt_no}"),
+            None,
+        );
     }
     Ok(recording.events)
 }
@@ -109,12 +162,20 @@ pub(super) fn precheck(request: &Request, command: &Precheck, now: Timestamp) ->
 ///
 /// # Errors
 /// [`Refusal::UnknownAttempt`].
-pub fn verdict(request: &Request, command: &Precheck, now: Timestamp) -> Result<PrecheckVerdict, Refusal> {
+pub fn verdict(
+    request: &Request,
+    command: &Precheck,
+    now: Timestamp,
+) -> Result<PrecheckVerdict, Refusal> {
     let attempt = known(request, command.attempt_no)?;
     let refused = |reason| Ok(PrecheckVerdict::Refused { reason });
-    let others = request.attempts().iter().filter(|(number, _)| **number != command.attempt_no);
+    let others = request
+        .attempts()
+        .iter()
+        .filter(|(number, _)| **number != command.attempt_no);
     // A part that came through another attempt is no second payment of what is still missing (D3).
-    let rest = request.label() == Label::PartiallyPaid && attempt.amount.minor() == request.missing_minor();
+    let rest = request.label() == Label::PartiallyPaid
+        && attempt.amount.minor() == request.missing_minor();
     let other_paying =
         |other: &Attempt| other.in_flight() || (other.state == AttemptState::Captured && !rest);
     if payable(request, now).is_err() || !attempt.may_still_pay() {
@@ -133,5 +194,8 @@ pub fn verdict(request: &Request, command: &Precheck, now: Timestamp) -> Result<
 }
 
 fn known(request: &Request, attempt_no: u32) -> Result<&Attempt, Refusal> {
-    request.attempts().get(&attempt_no).ok_or(Refusal::UnknownAttempt { attempt_no })
+    request
+        .attempts()
+        .get(&attempt_no)
+        .ok_or(Refusal::UnknownAttempt { attempt_no })
 }

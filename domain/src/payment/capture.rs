@@ -31,7 +31,12 @@ struct Split {
 
 impl Recording {
     /// Rows A12, B1 to B6, C4, C7, D1 to D8, E2, E3, E6, E11 and E15.
-    pub(super) fn captured(&mut self, command: &RecordFacts, attempt_no: u32, fact: &Fact) -> Outcome {
+    pub(super) fn captured(
+        &mut self,
+        command: &RecordFacts,
+        attempt_no: u32,
+        fact: &Fact,
+    ) -> Outcome {
         let (observation, rules) = (&command.observation, &command.rules);
         let can_ask = rules.look_up && observation.class < EvidenceClass::LookedUp;
         let key = fact.transaction.as_ref().map(|transaction| CaptureKey {
@@ -39,7 +44,9 @@ impl Recording {
             account: observation.account.clone(),
             transaction: transaction.clone(),
         });
-        let known = key.as_ref().and_then(|key| self.request.captures().get(key));
+        let known = key
+            .as_ref()
+            .and_then(|key| self.request.captures().get(key));
         let (Some(key), Some(money)) = (key.clone(), fact.amount) else {
             if known.is_some() {
                 return Outcome::Duplicate; // row B1: the amount is proved already.
@@ -53,7 +60,11 @@ impl Recording {
             if known.amount == money {
                 return Outcome::Duplicate; // rows B1, C7
             }
-            self.open_case(ExceptionKind::ProviderContradiction, key.to_string(), Some(&key)); // row B2
+            self.open_case(
+                ExceptionKind::ProviderContradiction,
+                key.to_string(),
+                Some(&key),
+            ); // row B2
             return ask_or(can_ask, Outcome::Stale);
         }
         let closed = self.request.verified().is_none()
@@ -61,8 +72,15 @@ impl Recording {
         if closed && !rules.confirmed(observation.class) {
             return ask_or(rules.look_up, Outcome::Refused); // row E6
         }
-        let captured = Captured { key, money, attempt_no, class: observation.class, fact };
-        let other_payee = matches!((&rules.payee, &fact.payee), (Some(ours), Some(theirs)) if ours != theirs);
+        let captured = Captured {
+            key,
+            money,
+            attempt_no,
+            class: observation.class,
+            fact,
+        };
+        let other_payee =
+            matches!((&rules.payee, &fact.payee), (Some(ours), Some(theirs)) if ours != theirs);
         if other_payee {
             self.unapplied(&captured, ExceptionKind::AccountMismatch); // row D7
         } else if !money.same_currency(self.request.terms().amount) {
@@ -97,18 +115,38 @@ impl Recording {
         let rules = &self.request.terms().rules;
         let tolerance = u64::try_from(rules.tolerance_minor.0).unwrap_or(0);
         let split = if came.abs_diff(missing) <= tolerance {
-            Split { applied: came, why: None, verifies: true } // rows A12, C4, D3, D5
+            Split {
+                applied: came,
+                why: None,
+                verifies: true,
+            } // rows A12, C4, D3, D5
         } else if came > missing {
-            Split { applied: missing, why: Some(ExceptionKind::Overpaid), verifies: true } // row D4
+            Split {
+                applied: missing,
+                why: Some(ExceptionKind::Overpaid),
+                verifies: true,
+            } // row D4
         } else {
             match rules.partial {
-                PartialPolicy::Accumulate => Split { applied: came, why: None, verifies: false }, // row D2
+                PartialPolicy::Accumulate => Split {
+                    applied: came,
+                    why: None,
+                    verifies: false,
+                }, // row D2
                 PartialPolicy::RejectToReview => {
-                    Split { applied: 0, why: Some(ExceptionKind::Underpaid), verifies: false } // row D1
+                    Split {
+                        applied: 0,
+                        why: Some(ExceptionKind::Underpaid),
+                        verifies: false,
+                    } // row D1
                 }
             }
         };
-        let rounding = if split.why.is_none() { missing - came } else { 0 };
+        let rounding = if split.why.is_none() {
+            missing - came
+        } else {
+            0
+        };
         self.record(captured, split.applied, split.why);
         if split.verifies {
             self.push(Event::PaymentVerified {
@@ -149,11 +187,14 @@ impl Recording {
     }
 
     fn on_time(&self, fact: &Fact) -> bool {
-        fact.provider_time.is_some_and(|time| time.provably_by(self.request.terms().expires_at))
+        fact.provider_time
+            .is_some_and(|time| time.provably_by(self.request.terms().expires_at))
     }
 }
 
 /// A date alone is no moment.
 fn paid_at(fact: &Fact) -> Option<Timestamp> {
-    fact.provider_time.filter(|time| time.precision != Precision::Day).map(|time| time.at)
+    fact.provider_time
+        .filter(|time| time.precision != Precision::Day)
+        .map(|time| time.at)
 }

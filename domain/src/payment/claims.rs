@@ -21,7 +21,10 @@ pub struct ClaimNeed {
 
 /// The payable request of an order.
 pub fn order_key(key: &InstanceKey, merchant: &MerchantId, order: &OrderId) -> Digest32 {
-    key.digest("claim/order", &[merchant.as_str().as_bytes(), order.as_str().as_bytes()])
+    key.digest(
+        "claim/order",
+        &[merchant.as_str().as_bytes(), order.as_str().as_bytes()],
+    )
 }
 
 /// The one request made from a quote.
@@ -48,13 +51,23 @@ pub fn order_ref_key(
     account: &AccountSlug,
     provider_order_ref: &ProviderRef,
 ) -> Digest32 {
-    let parts = [provider.as_str(), account.as_str(), "order", provider_order_ref.as_str()].map(str::as_bytes);
+    let parts = [
+        provider.as_str(),
+        account.as_str(),
+        "order",
+        provider_order_ref.as_str(),
+    ]
+    .map(str::as_bytes);
     key.digest("claim/ref", &parts)
 }
 
 /// The one request that a movement of money pays.
 pub fn ptx_key(key: &InstanceKey, capture: &CaptureKey) -> Digest32 {
-    let parts = [capture.provider.as_str(), capture.account.as_str(), capture.transaction.as_str()];
+    let parts = [
+        capture.provider.as_str(),
+        capture.account.as_str(),
+        capture.transaction.as_str(),
+    ];
     key.digest("claim/ptx", &parts.map(str::as_bytes))
 }
 
@@ -64,25 +77,50 @@ pub fn needs_of(key: &InstanceKey, request: Option<&Request>, event: &Event) -> 
     let need = |ns, key, detail| ClaimNeed { ns, key, detail };
     match event {
         Event::Created(terms) => {
-            let mut needs = vec![need(ClaimSpace::Order, order_key(key, &terms.merchant, &terms.order_id), 0)];
+            let mut needs = vec![need(
+                ClaimSpace::Order,
+                order_key(key, &terms.merchant, &terms.order_id),
+                0,
+            )];
             match &terms.priced_by {
-                PricedBy::Quote { quote_id } => needs.push(need(ClaimSpace::Quote, quote_key(key, quote_id), 0)),
+                PricedBy::Quote { quote_id } => {
+                    needs.push(need(ClaimSpace::Quote, quote_key(key, quote_id), 0))
+                }
                 PricedBy::Amount {} | PricedBy::Catalogue { .. } => {}
             }
             needs
         }
-        Event::AttemptStarted { attempt_no, provider, account, our_reference, .. } => {
-            vec![need(ClaimSpace::Ref, ref_key(key, provider, account, our_reference), *attempt_no)]
+        Event::AttemptStarted {
+            attempt_no,
+            provider,
+            account,
+            our_reference,
+            ..
+        } => {
+            vec![need(
+                ClaimSpace::Ref,
+                ref_key(key, provider, account, our_reference),
+                *attempt_no,
+            )]
         }
-        Event::PaymentCaptured { capture, .. } => vec![need(ClaimSpace::Ptx, ptx_key(key, capture), 0)],
-        Event::AttemptRegistered { attempt_no, provider_order_ref: Some(order), .. } => {
+        Event::PaymentCaptured { capture, .. } => {
+            vec![need(ClaimSpace::Ptx, ptx_key(key, capture), 0)]
+        }
+        Event::AttemptRegistered {
+            attempt_no,
+            provider_order_ref: Some(order),
+            ..
+        } => {
             let attempt = request.and_then(|request| request.attempts().get(attempt_no));
             attempt.map_or_else(Vec::new, |attempt| {
                 let claimed = order_ref_key(key, &attempt.provider, &attempt.account, order);
                 vec![need(ClaimSpace::Ref, claimed, *attempt_no)]
             })
         }
-        Event::AttemptRegistered { provider_order_ref: None, .. }
+        Event::AttemptRegistered {
+            provider_order_ref: None,
+            ..
+        }
         | Event::AttemptUncertain { .. }
         | Event::AttemptPrechecked { .. }
         | Event::AttemptProgressed { .. }

@@ -19,7 +19,11 @@ pub const GRACE_WITHOUT_LOOK_UP: Duration = Duration::from_secs(30 * 60);
 pub const DEFERRED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// Rows E1, E4, E5, D9 and E14. On a closed request it is already so: no event.
-pub(super) fn expire(request: &Request, check: ExpiryCheck, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+pub(super) fn expire(
+    request: &Request,
+    check: ExpiryCheck,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
     if request.verified().is_some() {
         return Err(Refusal::AlreadyPaid);
     }
@@ -48,7 +52,12 @@ pub(super) fn expire(request: &Request, check: ExpiryCheck, now: Timestamp) -> R
                 recording.defer(until, DeferredWhy::Unknown);
             } else {
                 recording.close_as_expired(false);
-                recording.open_case_as(ExceptionKind::StatusUnknown, severity, "expiry".to_owned(), None);
+                recording.open_case_as(
+                    ExceptionKind::StatusUnknown,
+                    severity,
+                    "expiry".to_owned(),
+                    None,
+                );
             }
         }
     }
@@ -67,7 +76,11 @@ pub(super) fn cancel(
     }
     match request.closure() {
         Closure::Cancelled(_) => return Ok(vec![]),
-        Closure::Expired => return Err(Refusal::NotPayable { label: request.label() }),
+        Closure::Expired => {
+            return Err(Refusal::NotPayable {
+                label: request.label(),
+            });
+        }
         Closure::Open => {}
     }
     if request.attempts().values().any(Attempt::in_flight) {
@@ -75,7 +88,10 @@ pub(super) fn cancel(
     }
     let mut recording = Recording::of(request, now);
     recording.set_parts_aside();
-    recording.push(Event::Cancelled { by, superseded_by: superseded_by.cloned() });
+    recording.push(Event::Cancelled {
+        by,
+        superseded_by: superseded_by.cloned(),
+    });
     Ok(recording.events)
 }
 
@@ -88,7 +104,10 @@ impl Recording {
 
     /// Postpones the expiry, unless it is postponed already for the same reason.
     fn defer(&mut self, until: Timestamp, why: DeferredWhy) {
-        let waits = self.request.deferred().is_some_and(|known| known.why == why && self.now < known.until);
+        let waits = self
+            .request
+            .deferred()
+            .is_some_and(|known| known.why == why && self.now < known.until);
         if !waits {
             self.push(Event::ExpiryDeferred { until, why });
         }
@@ -96,10 +115,20 @@ impl Recording {
 
     fn set_parts_aside(&mut self) {
         let why = ExceptionKind::UnderpaidAtExpiry;
-        let applied = self.request.captures().iter().filter(|(_, capture)| capture.applied > 0);
-        let parts: Vec<_> = applied.map(|(key, capture)| (key.clone(), capture.applied)).collect();
+        let applied = self
+            .request
+            .captures()
+            .iter()
+            .filter(|(_, capture)| capture.applied > 0);
+        let parts: Vec<_> = applied
+            .map(|(key, capture)| (key.clone(), capture.applied))
+            .collect();
         for (capture, minor) in parts {
-            self.push(Event::CaptureUnapplied { capture: capture.clone(), minor: MinorText(minor), why });
+            self.push(Event::CaptureUnapplied {
+                capture: capture.clone(),
+                minor: MinorText(minor),
+                why,
+            });
             self.open_case(why, capture.to_string(), Some(&capture));
         }
     }

@@ -15,7 +15,11 @@ use crate::time::Timestamp;
 ///
 /// # Errors
 /// [`Refusal`] when a business rule says no. Nothing else can fail here.
-pub fn decide(request: Option<&Request>, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+pub fn decide(
+    request: Option<&Request>,
+    command: &Command,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
     match (request, command) {
         (None, Command::Create(terms)) => create(terms, now), // row A1
         (None, _) => Err(Refusal::UnknownRequest),
@@ -24,7 +28,12 @@ pub fn decide(request: Option<&Request>, command: &Command, now: Timestamp) -> R
         (Some(request), Command::StartAttempt(start)) => attempt::start(request, start, now),
         (
             Some(request),
-            Command::ConfirmAttempt { attempt_no, provider_order_ref, pay_url, session_expires_at },
+            Command::ConfirmAttempt {
+                attempt_no,
+                provider_order_ref,
+                pay_url,
+                session_expires_at,
+            },
         ) => {
             let event = Event::AttemptRegistered {
                 attempt_no: *attempt_no,
@@ -34,13 +43,26 @@ pub fn decide(request: Option<&Request>, command: &Command, now: Timestamp) -> R
             };
             attempt::settle(request, *attempt_no, event)
         }
-        (Some(request), Command::RejectAttempt { attempt_no, provider_status }) => {
+        (
+            Some(request),
+            Command::RejectAttempt {
+                attempt_no,
+                provider_status,
+            },
+        ) => {
             let (why, provider_status) = (AttemptEnd::NotRegistered, provider_status.clone());
-            let event = Event::AttemptFailed { attempt_no: *attempt_no, why, provider_status };
+            let event = Event::AttemptFailed {
+                attempt_no: *attempt_no,
+                why,
+                provider_status,
+            };
             attempt::settle(request, *attempt_no, event)
         }
         (Some(request), Command::DoubtAttempt { attempt_no, why }) => {
-            let event = Event::AttemptUncertain { attempt_no: *attempt_no, why: why.clone() }; // row A7
+            let event = Event::AttemptUncertain {
+                attempt_no: *attempt_no,
+                why: why.clone(),
+            }; // row A7
             attempt::settle(request, *attempt_no, event)
         }
         (Some(request), Command::Precheck(precheck)) => attempt::precheck(request, precheck, now),
@@ -56,9 +78,15 @@ pub fn decide(request: Option<&Request>, command: &Command, now: Timestamp) -> R
         }
         (Some(request), Command::RecordNotice { kind, media, bytes }) => {
             if request.notices() >= Refusal::NOTICES_MAX {
-                return Err(Refusal::TooManyNotices { max: Refusal::NOTICES_MAX });
+                return Err(Refusal::TooManyNotices {
+                    max: Refusal::NOTICES_MAX,
+                });
             }
-            let event = Event::PayerNoticeRecorded { kind: *kind, media: media.clone(), bytes: *bytes };
+            let event = Event::PayerNoticeRecorded {
+                kind: *kind,
+                media: media.clone(),
+                bytes: *bytes,
+            };
             let mut recording = Recording::of(request, now); // row H1
             recording.push(event);
             if request.payable() && request.attempts().is_empty() {

@@ -64,7 +64,11 @@ impl AccountRules {
     /// True when `class` is enough to act on for a request that is closed: the provider's real
     /// status, or as much as an account without look-up can ever give (rows E6, E11).
     pub fn confirmed(&self, class: EvidenceClass) -> bool {
-        let least = if self.look_up { EvidenceClass::LookedUp.max(self.minimum) } else { self.minimum };
+        let least = if self.look_up {
+            EvidenceClass::LookedUp.max(self.minimum)
+        } else {
+            self.minimum
+        };
         class >= least
     }
 }

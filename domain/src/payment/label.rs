@@ -79,7 +79,11 @@ impl Label {
         match self {
             Self::Paid | Self::PartiallyRefunded | Self::Disputed => BotLabel::Paid,
             Self::Refunded | Self::ChargedBack => BotLabel::Refunded,
-            Self::Pending | Self::Processing | Self::PartiallyPaid | Self::Expired | Self::Cancelled
+            Self::Pending
+            | Self::Processing
+            | Self::PartiallyPaid
+            | Self::Expired
+            | Self::Cancelled
                 if in_review =>
             {
                 BotLabel::InReview

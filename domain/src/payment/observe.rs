@@ -23,29 +23,48 @@ pub struct Recorded {
 /// Records an observation. Never refuses money; never takes a request out of *paid*.
 pub fn record(request: &Request, command: &RecordFacts, now: Timestamp) -> Recorded {
     let mut recording = Recording::of(request, now);
-    let outcomes = command.observation.facts.iter().map(|fact| recording.fact(command, fact));
+    let outcomes = command
+        .observation
+        .facts
+        .iter()
+        .map(|fact| recording.fact(command, fact));
     let outcome = outcomes.max().unwrap_or(Outcome::Stale);
     recording.answer_notices(command);
     let nothing_but_a_case = outcome <= Outcome::Stale && !recording.events.is_empty();
-    Recorded { outcome: if nothing_but_a_case { Outcome::Applied } else { outcome }, events: recording.events }
+    Recorded {
+        outcome: if nothing_but_a_case {
+            Outcome::Applied
+        } else {
+            outcome
+        },
+        events: recording.events,
+    }
 }
 
 impl Recording {
     fn fact(&mut self, command: &RecordFacts, fact: &Fact) -> Outcome {
         let (observation, rules) = (&command.observation, &command.rules);
         let sufficient = rules.sufficient(observation.class);
-        let other_mode =
-            rules.mode != self.request.terms().mode || fact.mode.is_some_and(|mode| mode != rules.mode);
+        let other_mode = rules.mode != self.request.terms().mode
+            || fact.mode.is_some_and(|mode| mode != rules.mode);
         if sufficient && other_mode {
             self.open_case(ExceptionKind::ModeMismatch, about(fact), None); // row G7
             return Outcome::Refused;
         }
         // Words of the message name a case only where the message is proof enough: nobody may fill
         // the stream with cases.
-        let subject = |words: String| if sufficient { words } else { observation.account.to_string() };
+        let subject = |words: String| {
+            if sufficient {
+                words
+            } else {
+                observation.account.to_string()
+            }
+        };
         let attempt_no = match &command.target {
             Target::Attempt(number) => *number,
-            Target::Foreign(reference) => return self.foreign(fact, subject(reference.to_string())),
+            Target::Foreign(reference) => {
+                return self.foreign(fact, subject(reference.to_string()));
+            }
         };
         let Some(attempt) = self.request.attempts().get(&attempt_no).cloned() else {
             return self.foreign(fact, subject(about(fact)));
@@ -53,7 +72,8 @@ impl Recording {
         if !sufficient {
             return ask_or(rules.look_up, Outcome::Refused); // row A13
         }
-        let other_account = attempt.provider != observation.provider || attempt.account != observation.account;
+        let other_account =
+            attempt.provider != observation.provider || attempt.account != observation.account;
         if other_account || is_of_another_order(&attempt, fact) {
             self.open_case(ExceptionKind::IdentityMismatch, about(fact), None); // row G5
             return Outcome::Refused;
@@ -64,16 +84,26 @@ impl Recording {
             FactKind::Authorised => {
                 let outcome = self.progressed(attempt_no, &attempt, Progress::Authorised); // row A14
                 if rules.one_phase && outcome == Outcome::Applied {
-                    self.open_case(ExceptionKind::UnexpectedHold, format!("attempt {attempt_no}"), None);
+                    self.open_case(
+                        ExceptionKind::UnexpectedHold,
+                        format!("attempt {attempt_no}"),
+                        None,
+                    );
                 }
                 outcome
             }
             FactKind::Unknown => self.progressed(attempt_no, &attempt, Progress::Unknown), // row A17
             FactKind::Captured => self.captured(command, attempt_no, fact),
-            FactKind::Declined => self.failed(command, attempt_no, &attempt, AttemptEnd::Declined, fact),
-            FactKind::SessionExpired => {
-                self.failed(command, attempt_no, &attempt, AttemptEnd::SessionExpired, fact)
+            FactKind::Declined => {
+                self.failed(command, attempt_no, &attempt, AttemptEnd::Declined, fact)
             }
+            FactKind::SessionExpired => self.failed(
+                command,
+                attempt_no,
+                &attempt,
+                AttemptEnd::SessionExpired,
+                fact,
+            ),
             FactKind::Voided { .. }
             | FactKind::Refunded { .. }
             | FactKind::RefundFailed { .. }
@@ -95,7 +125,13 @@ impl Recording {
     /// The provider knows the order; nobody tried to pay. It answers the doubts of rows A7 and A17
     /// (there only when we asked, since a message may be older than the doubt) and is no progress
     /// otherwise.
-    fn registered(&mut self, command: &RecordFacts, attempt_no: u32, attempt: &Attempt, fact: &Fact) -> Outcome {
+    fn registered(
+        &mut self,
+        command: &RecordFacts,
+        attempt_no: u32,
+        attempt: &Attempt,
+        fact: &Fact,
+    ) -> Outcome {
         match attempt.state {
             AttemptState::Started | AttemptState::Uncertain => {}
             AttemptState::InFlight(Progress::Unknown)
@@ -107,7 +143,10 @@ impl Recording {
         }
         self.push(Event::AttemptRegistered {
             attempt_no,
-            provider_order_ref: fact.provider_order_ref.clone().or_else(|| attempt.provider_order_ref.clone()),
+            provider_order_ref: fact
+                .provider_order_ref
+                .clone()
+                .or_else(|| attempt.provider_order_ref.clone()),
             pay_url: attempt.pay_url.clone(),
             session_expires_at: None,
         });
@@ -146,7 +185,11 @@ impl Recording {
                 ask_or(command.rules.look_up, Outcome::Stale)
             }
             AttemptState::Captured => {
-                self.open_case(ExceptionKind::ProviderContradiction, format!("attempt {attempt_no}"), None);
+                self.open_case(
+                    ExceptionKind::ProviderContradiction,
+                    format!("attempt {attempt_no}"),
+                    None,
+                );
                 Outcome::Stale
             }
             AttemptState::Failed(_) => Outcome::Duplicate,
@@ -155,7 +198,11 @@ impl Recording {
             | AttemptState::Registered
             | AttemptState::InFlight(_) => {
                 let provider_status = fact.provider_status.clone();
-                self.push(Event::AttemptFailed { attempt_no, why, provider_status });
+                self.push(Event::AttemptFailed {
+                    attempt_no,
+                    why,
+                    provider_status,
+                });
                 Outcome::Applied
             }
         }
@@ -167,8 +214,16 @@ impl Recording {
         let no_denial = |fact: &Fact| matches!(fact.kind, FactKind::Captured | FactKind::Unknown);
         let asked = command.observation.class == EvidenceClass::LookedUp;
         let notices = self.request.notices();
-        if asked && notices > 0 && self.request.payable() && !command.observation.facts.iter().any(no_denial) {
-            self.open_case(ExceptionKind::PayerNotice, format!("notice {notices}"), None);
+        if asked
+            && notices > 0
+            && self.request.payable()
+            && !command.observation.facts.iter().any(no_denial)
+        {
+            self.open_case(
+                ExceptionKind::PayerNotice,
+                format!("notice {notices}"),
+                None,
+            );
         }
     }
 }
@@ -179,12 +234,20 @@ fn is_of_another_order(attempt: &Attempt, fact: &Fact) -> bool {
         (&attempt.provider_order_ref, &fact.provider_order_ref),
         (Some(ours), Some(theirs)) if ours != theirs
     );
-    other_order || fact.our_reference.as_ref().is_some_and(|theirs| *theirs != attempt.our_reference)
+    other_order
+        || fact
+            .our_reference
+            .as_ref()
+            .is_some_and(|theirs| *theirs != attempt.our_reference)
 }
 
 /// What a case about this fact is about, in the provider's own words.
 pub(super) fn about(fact: &Fact) -> String {
-    let reference = fact.transaction.as_ref().or(fact.provider_order_ref.as_ref()).or(fact.our_reference.as_ref());
+    let reference = fact
+        .transaction
+        .as_ref()
+        .or(fact.provider_order_ref.as_ref())
+        .or(fact.our_reference.as_ref());
     reference.map_or_else(|| fact.kind.as_str().to_owned(), ToString::to_string)
 }
 

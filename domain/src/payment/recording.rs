@@ -16,7 +16,11 @@ pub(super) struct Recording {
 
 impl Recording {
     pub(super) fn of(request: &Request, now: Timestamp) -> Self {
-        Self { request: request.clone(), events: vec![], now }
+        Self {
+            request: request.clone(),
+            events: vec![],
+            now,
+        }
     }
 
     pub(super) fn push(&mut self, event: Event) {
@@ -25,7 +29,12 @@ impl Recording {
     }
 
     /// Opens a case, once for what it is about.
-    pub(super) fn open_case(&mut self, kind: ExceptionKind, about: impl Into<String>, capture: Option<&CaptureKey>) {
+    pub(super) fn open_case(
+        &mut self,
+        kind: ExceptionKind,
+        about: impl Into<String>,
+        capture: Option<&CaptureKey>,
+    ) {
         self.open_case_as(kind, kind.severity(), about.into(), capture);
     }
 
@@ -52,6 +61,7 @@ impl Recording {
 
     fn next_case(&self) -> CaseId {
         let stream = StreamId::payment_request(&self.request.terms().id);
-        CaseId::parse(format!("{stream}~{}", self.request.cases().len() + 1)).expect("a stream, '~' and a number")
+        CaseId::parse(format!("{stream}~{}", self.request.cases().len() + 1))
+            .expect("a stream, '~' and a number")
     }
 }

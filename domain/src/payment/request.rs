@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::event::{
-    AttemptEnd, CancelledBy, CaptureKey, DeferredWhy, DisputeOutcome, Event, PrecheckVerdict, Progress,
-    VerificationMethod,
+    AttemptEnd, CancelledBy, CaptureKey, DeferredWhy, DisputeOutcome, Event, PrecheckVerdict,
+    Progress, VerificationMethod,
 };
 use super::evidence::EvidenceClass;
 use super::exception::ExceptionKind;
@@ -128,7 +128,8 @@ pub struct Capture {
 impl Capture {
     /// Everything that went back.
     pub fn returned(&self) -> i64 {
-        self.returned_applied.saturating_add(self.returned_unapplied)
+        self.returned_applied
+            .saturating_add(self.returned_unapplied)
     }
 
     /// True when some of it counts, or counted, towards what is due.
@@ -232,7 +233,9 @@ impl Request {
 
     /// When the expiry is to be looked at next.
     pub fn expiry_due(&self) -> Timestamp {
-        self.deferred.as_ref().map_or(self.terms.expires_at, |deferral| deferral.until)
+        self.deferred
+            .as_ref()
+            .map_or(self.terms.expires_at, |deferral| deferral.until)
     }
 
     /// Why the expiry was postponed, if it was.
@@ -258,8 +261,14 @@ impl Request {
     /// The attempt whose page a payer may use now.
     pub fn live_attempt(&self, now: Timestamp) -> Option<(u32, &Attempt)> {
         let live = |attempt: &Attempt| attempt.may_still_pay() && now < attempt.session_expires_at;
-        let newest = self.attempts.iter().rev().find(|(_, attempt)| live(attempt));
-        newest.filter(|_| self.payable()).map(|(number, attempt)| (*number, attempt))
+        let newest = self
+            .attempts
+            .iter()
+            .rev()
+            .find(|(_, attempt)| live(attempt));
+        newest
+            .filter(|_| self.payable())
+            .map(|(number, attempt)| (*number, attempt))
     }
 
     /// Captured money in the currency of the terms that counts towards what is due, before
@@ -275,22 +284,34 @@ impl Request {
 
     /// What is applied now.
     pub fn applied(&self) -> Sum {
-        Sum::new(self.total(|capture| capture.applied), self.terms.amount.currency())
+        Sum::new(
+            self.total(|capture| capture.applied),
+            self.terms.amount.currency(),
+        )
     }
 
     /// Money that waits for a person, per currency.
     pub fn unapplied(&self) -> Vec<Sum> {
         let mut sums: BTreeMap<_, i64> = BTreeMap::new();
-        for capture in self.captures.values().filter(|capture| capture.unapplied > 0) {
+        for capture in self
+            .captures
+            .values()
+            .filter(|capture| capture.unapplied > 0)
+        {
             let sum = sums.entry(capture.amount.currency()).or_default();
             *sum = sum.saturating_add(capture.unapplied);
         }
-        sums.into_iter().map(|(currency, minor)| Sum::new(minor, currency)).collect()
+        sums.into_iter()
+            .map(|(currency, minor)| Sum::new(minor, currency))
+            .collect()
     }
 
     /// What is still due; zero or negative when all is there.
     pub fn missing_minor(&self) -> i64 {
-        self.terms.amount.minor().saturating_sub(self.applied().minor())
+        self.terms
+            .amount
+            .minor()
+            .saturating_sub(self.applied().minor())
     }
 
     /// A total over the captures of the due currency. It stops at the end of 64 bits, which only
@@ -301,7 +322,9 @@ impl Request {
 
     fn due_captures(&self) -> impl Iterator<Item = &Capture> {
         let currency = self.terms.amount.currency();
-        self.captures.values().filter(move |capture| capture.amount.currency() == currency)
+        self.captures
+            .values()
+            .filter(move |capture| capture.amount.currency() == currency)
     }
 
     /// The one word people see. First match wins.
@@ -309,12 +332,21 @@ impl Request {
         let (applied, returned) = (self.applied().minor(), self.returned_applied());
         let all_returned = returned > 0 && applied <= 0;
         // A dispute about money that never counted (a second payment) does not touch the order.
-        let counts = |dispute: &Dispute| self.captures.get(&dispute.capture).is_some_and(Capture::counts);
-        let disputed =
-            |outcome| self.disputes.values().any(|dispute| dispute.outcome == outcome && counts(dispute));
+        let counts = |dispute: &Dispute| {
+            self.captures
+                .get(&dispute.capture)
+                .is_some_and(Capture::counts)
+        };
+        let disputed = |outcome| {
+            self.disputes
+                .values()
+                .any(|dispute| dispute.outcome == outcome && counts(dispute))
+        };
         match (&self.verified, &self.closure) {
             (Some(_), _) if disputed(None) => Label::Disputed,
-            (Some(_), _) if all_returned && disputed(Some(DisputeOutcome::Lost)) => Label::ChargedBack,
+            (Some(_), _) if all_returned && disputed(Some(DisputeOutcome::Lost)) => {
+                Label::ChargedBack
+            }
             (Some(_), _) if all_returned => Label::Refunded,
             (Some(verified), _) if returned > 0 && applied < self.verified_minor(verified) => {
                 Label::PartiallyRefunded
@@ -323,7 +355,9 @@ impl Request {
             (None, Closure::Cancelled(_)) => Label::Cancelled,
             (None, Closure::Expired) => Label::Expired,
             (None, Closure::Open) if applied > 0 => Label::PartiallyPaid,
-            (None, Closure::Open) if self.attempts.values().any(Attempt::in_flight) => Label::Processing,
+            (None, Closure::Open) if self.attempts.values().any(Attempt::in_flight) => {
+                Label::Processing
+            }
             (None, Closure::Open) => Label::Pending,
         }
     }
@@ -331,12 +365,16 @@ impl Request {
     /// What was applied when the payment was verified. A part that went back before that is no refund
     /// of the payment.
     pub(super) fn verified_minor(&self, verified: &Verification) -> i64 {
-        self.terms.amount.minor().saturating_sub(verified.rounding_minor)
+        self.terms
+            .amount
+            .minor()
+            .saturating_sub(verified.rounding_minor)
     }
 
     /// What a bot may show.
     pub fn bot_label(&self) -> BotLabel {
-        self.label().for_bot(self.in_review() || (self.notices > 0 && self.verified.is_none()))
+        self.label()
+            .for_bot(self.in_review() || (self.notices > 0 && self.verified.is_none()))
     }
 }
 
@@ -371,7 +409,14 @@ impl Request {
     pub(super) fn apply(&mut self, event: &Event) {
         match event {
             Event::Created(_) => {}
-            Event::AttemptStarted { attempt_no, provider, account, our_reference, amount, session_expires_at } => {
+            Event::AttemptStarted {
+                attempt_no,
+                provider,
+                account,
+                our_reference,
+                amount,
+                session_expires_at,
+            } => {
                 let attempt = Attempt {
                     provider: provider.clone(),
                     account: account.clone(),
@@ -385,31 +430,66 @@ impl Request {
                 };
                 self.attempts.insert(*attempt_no, attempt);
             }
-            Event::AttemptRegistered { attempt_no, provider_order_ref, pay_url, session_expires_at } => {
+            Event::AttemptRegistered {
+                attempt_no,
+                provider_order_ref,
+                pay_url,
+                session_expires_at,
+            } => {
                 self.with_attempt(*attempt_no, |attempt| {
-                    attempt.provider_order_ref = provider_order_ref.clone().or(attempt.provider_order_ref.take());
+                    attempt.provider_order_ref = provider_order_ref
+                        .clone()
+                        .or(attempt.provider_order_ref.take());
                     attempt.pay_url = pay_url.clone().or(attempt.pay_url.take());
-                    attempt.session_expires_at = session_expires_at.unwrap_or(attempt.session_expires_at);
+                    attempt.session_expires_at =
+                        session_expires_at.unwrap_or(attempt.session_expires_at);
                     let doubtful = AttemptState::InFlight(Progress::Unknown);
-                    if matches!(attempt.state, AttemptState::Started | AttemptState::Uncertain) || attempt.state == doubtful {
+                    if matches!(
+                        attempt.state,
+                        AttemptState::Started | AttemptState::Uncertain
+                    ) || attempt.state == doubtful
+                    {
                         attempt.state = AttemptState::Registered;
                     }
                 });
             }
             Event::AttemptUncertain { attempt_no, .. } => {
-                self.with_attempt(*attempt_no, |attempt| attempt.state = AttemptState::Uncertain);
+                self.with_attempt(*attempt_no, |attempt| {
+                    attempt.state = AttemptState::Uncertain
+                });
             }
-            Event::AttemptPrechecked { attempt_no, verdict } => {
-                self.with_attempt(*attempt_no, |attempt| attempt.prechecks.push(verdict.clone()));
+            Event::AttemptPrechecked {
+                attempt_no,
+                verdict,
+            } => {
+                self.with_attempt(*attempt_no, |attempt| {
+                    attempt.prechecks.push(verdict.clone())
+                });
             }
             Event::AttemptProgressed { attempt_no, state } => {
-                self.with_attempt(*attempt_no, |attempt| attempt.state = AttemptState::InFlight(*state));
+                self.with_attempt(*attempt_no, |attempt| {
+                    attempt.state = AttemptState::InFlight(*state)
+                });
             }
-            Event::AttemptFailed { attempt_no, why, .. } => {
-                self.with_attempt(*attempt_no, |attempt| attempt.state = AttemptState::Failed(*why));
+            Event::AttemptFailed {
+                attempt_no, why, ..
+            } => {
+                self.with_attempt(*attempt_no, |attempt| {
+                    attempt.state = AttemptState::Failed(*why)
+                });
             }
-            Event::PaymentCaptured { capture, attempt_no, amount, applied, unapplied, class, .. } => {
-                self.with_attempt(*attempt_no, |attempt| attempt.state = AttemptState::Captured);
+            Event::PaymentCaptured {
+                capture,
+                attempt_no,
+                amount,
+                applied,
+                unapplied,
+                class,
+                ..
+            } => {
+                self.with_attempt(*attempt_no, |attempt| {
+                    attempt.state = AttemptState::Captured
+                });
                 let money = Capture {
                     attempt_no: *attempt_no,
                     amount: *amount,
@@ -423,11 +503,19 @@ impl Request {
                 };
                 self.captures.insert(capture.clone(), money);
             }
-            Event::CaptureUnapplied { capture, minor, .. } => self.with_capture(capture, |capture| {
-                capture.applied = capture.applied.saturating_sub(minor.0);
-                capture.unapplied = capture.unapplied.saturating_add(minor.0);
-            }),
-            Event::PaymentVerified { method, late, rounding_minor, paid_at, .. } => {
+            Event::CaptureUnapplied { capture, minor, .. } => {
+                self.with_capture(capture, |capture| {
+                    capture.applied = capture.applied.saturating_sub(minor.0);
+                    capture.unapplied = capture.unapplied.saturating_add(minor.0);
+                })
+            }
+            Event::PaymentVerified {
+                method,
+                late,
+                rounding_minor,
+                paid_at,
+                ..
+            } => {
                 self.verified = Some(Verification {
                     method: *method,
                     late: *late,
@@ -437,38 +525,84 @@ impl Request {
             }
             Event::Expired { .. } => self.closure = Closure::Expired,
             Event::ExpiryDeferred { until, why } => {
-                self.deferred = Some(Deferral { until: *until, why: *why });
+                self.deferred = Some(Deferral {
+                    until: *until,
+                    why: *why,
+                });
             }
             Event::Cancelled { by, .. } => self.closure = Closure::Cancelled(*by),
-            Event::RefundSettled { capture, reversal, applied, unapplied, .. } => {
+            Event::RefundSettled {
+                capture,
+                reversal,
+                applied,
+                unapplied,
+                ..
+            } => {
                 self.with_capture(capture, |capture| {
                     capture.give_back(applied.0, unapplied.0);
-                    capture.refunded = capture.refunded.saturating_add(applied.0).saturating_add(unapplied.0);
+                    capture.refunded = capture
+                        .refunded
+                        .saturating_add(applied.0)
+                        .saturating_add(unapplied.0);
                     if let Some(id) = reversal {
-                        capture.reversals.insert(id.clone(), (applied.0, unapplied.0));
+                        capture
+                            .reversals
+                            .insert(id.clone(), (applied.0, unapplied.0));
                     }
                 });
             }
-            Event::RefundReversed { capture, reversal, applied, unapplied } => {
+            Event::RefundReversed {
+                capture,
+                reversal,
+                applied,
+                unapplied,
+            } => {
                 self.with_capture(capture, |capture| {
                     capture.take_again(applied.0, unapplied.0);
-                    capture.refunded = capture.refunded.saturating_sub(applied.0).saturating_sub(unapplied.0);
+                    capture.refunded = capture
+                        .refunded
+                        .saturating_sub(applied.0)
+                        .saturating_sub(unapplied.0);
                     capture.reversals.insert(reversal.clone(), (0, 0));
                 });
             }
-            Event::DisputeOpened { dispute, capture, amount, .. } => {
-                let open = Dispute { capture: capture.clone(), amount: *amount, outcome: None };
+            Event::DisputeOpened {
+                dispute,
+                capture,
+                amount,
+                ..
+            } => {
+                let open = Dispute {
+                    capture: capture.clone(),
+                    amount: *amount,
+                    outcome: None,
+                };
                 self.disputes.insert(dispute.clone(), open);
             }
-            Event::DisputeClosed { dispute, capture, outcome, applied, unapplied } => {
+            Event::DisputeClosed {
+                dispute,
+                capture,
+                outcome,
+                applied,
+                unapplied,
+            } => {
                 self.with_capture(capture, |capture| capture.give_back(applied.0, unapplied.0));
                 if let Some(known) = self.disputes.get_mut(dispute) {
                     known.outcome = Some(*outcome);
                 }
             }
             Event::PayerNoticeRecorded { .. } => self.notices = self.notices.saturating_add(1),
-            Event::ExceptionOpened { case, kind, about, .. } => {
-                self.cases.insert(case.clone(), Case { kind: *kind, about: about.clone(), open: true });
+            Event::ExceptionOpened {
+                case, kind, about, ..
+            } => {
+                self.cases.insert(
+                    case.clone(),
+                    Case {
+                        kind: *kind,
+                        about: about.clone(),
+                        open: true,
+                    },
+                );
             }
             Event::ExceptionResolved { case, .. } => {
                 if let Some(known) = self.cases.get_mut(case) {

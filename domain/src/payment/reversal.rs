@@ -15,7 +15,12 @@ use crate::time::Timestamp;
 
 impl Recording {
     /// Rows F3, F4, F7 to F16 and C6.
-    pub(super) fn reversal(&mut self, command: &RecordFacts, attempt_no: u32, fact: &Fact) -> Outcome {
+    pub(super) fn reversal(
+        &mut self,
+        command: &RecordFacts,
+        attempt_no: u32,
+        fact: &Fact,
+    ) -> Outcome {
         let Some((key, capture)) = self.reversed_capture(command, attempt_no, fact) else {
             return Outcome::Parked; // row C6
         };
@@ -24,32 +29,46 @@ impl Recording {
                 let all = capture.applied + capture.unapplied;
                 self.settle(&key, &capture, RefundKind::Void, reversal.as_ref(), all)
             }
-            FactKind::Refunded { amount: RefundAmount::Cumulative(sum), .. }
-                if sum.currency() != capture.amount.currency() =>
-            {
-                self.contradicts(&key)
-            }
-            FactKind::Refunded { amount: RefundAmount::Delta(money), .. }
-                if !money.same_currency(capture.amount) =>
-            {
-                self.contradicts(&key)
-            }
-            FactKind::Refunded { amount: RefundAmount::Cumulative(sum), reversal } => {
+            FactKind::Refunded {
+                amount: RefundAmount::Cumulative(sum),
+                ..
+            } if sum.currency() != capture.amount.currency() => self.contradicts(&key),
+            FactKind::Refunded {
+                amount: RefundAmount::Delta(money),
+                ..
+            } if !money.same_currency(capture.amount) => self.contradicts(&key),
+            FactKind::Refunded {
+                amount: RefundAmount::Cumulative(sum),
+                reversal,
+            } => {
                 let more = sum.minor().saturating_sub(capture.refunded);
                 self.settle(&key, &capture, RefundKind::Refund, reversal.as_ref(), more)
             }
-            FactKind::Refunded { amount: RefundAmount::Delta(money), reversal: Some(id) } => {
-                self.settle(&key, &capture, RefundKind::Refund, Some(id), money.minor())
-            }
-            FactKind::Refunded { amount: RefundAmount::Delta(_), reversal: None } => {
+            FactKind::Refunded {
+                amount: RefundAmount::Delta(money),
+                reversal: Some(id),
+            } => self.settle(&key, &capture, RefundKind::Refund, Some(id), money.minor()),
+            FactKind::Refunded {
+                amount: RefundAmount::Delta(_),
+                reversal: None,
+            } => {
                 self.contradicts(&key) // A repeat could not be told from a second refund.
             }
-            FactKind::RefundFailed { reversal } => self.refund_came_back(&key, &capture, reversal.as_ref()),
-            FactKind::DisputeOpened { dispute, amount, reason, due_by } => {
-                self.dispute_opened(&key, &capture, dispute, *amount, reason.clone(), *due_by)
+            FactKind::RefundFailed { reversal } => {
+                self.refund_came_back(&key, &capture, reversal.as_ref())
             }
-            FactKind::DisputeWon { dispute } => self.dispute_closed(&capture, dispute, DisputeOutcome::Won),
-            FactKind::DisputeLost { dispute } => self.dispute_closed(&capture, dispute, DisputeOutcome::Lost),
+            FactKind::DisputeOpened {
+                dispute,
+                amount,
+                reason,
+                due_by,
+            } => self.dispute_opened(&key, &capture, dispute, *amount, reason.clone(), *due_by),
+            FactKind::DisputeWon { dispute } => {
+                self.dispute_closed(&capture, dispute, DisputeOutcome::Won)
+            }
+            FactKind::DisputeLost { dispute } => {
+                self.dispute_closed(&capture, dispute, DisputeOutcome::Lost)
+            }
             FactKind::Registered
             | FactKind::Processing
             | FactKind::Authorised
@@ -61,24 +80,41 @@ impl Recording {
     }
 
     /// The capture that a reversal names, or the only one of its attempt where it names none.
-    fn reversed_capture(&self, command: &RecordFacts, attempt_no: u32, fact: &Fact) -> Option<(CaptureKey, Capture)> {
+    fn reversed_capture(
+        &self,
+        command: &RecordFacts,
+        attempt_no: u32,
+        fact: &Fact,
+    ) -> Option<(CaptureKey, Capture)> {
         let observation = &command.observation;
         if let FactKind::DisputeWon { dispute } | FactKind::DisputeLost { dispute } = &fact.kind {
             let key = &self.request.disputes().get(dispute)?.capture;
-            let told_by_its_account = key.provider == observation.provider && key.account == observation.account;
-            let known = self.request.captures().get_key_value(key).filter(|_| told_by_its_account);
+            let told_by_its_account =
+                key.provider == observation.provider && key.account == observation.account;
+            let known = self
+                .request
+                .captures()
+                .get_key_value(key)
+                .filter(|_| told_by_its_account);
             return known.map(|(key, capture)| (key.clone(), capture.clone()));
         }
-        let mut candidates = self.request.captures().iter().filter(|(key, capture)| match &fact.transaction {
-            Some(transaction) => {
-                key.transaction == *transaction
-                    && key.provider == observation.provider
-                    && key.account == observation.account
-            }
-            None => capture.attempt_no == attempt_no,
-        });
+        let mut candidates =
+            self.request
+                .captures()
+                .iter()
+                .filter(|(key, capture)| match &fact.transaction {
+                    Some(transaction) => {
+                        key.transaction == *transaction
+                            && key.provider == observation.provider
+                            && key.account == observation.account
+                    }
+                    None => capture.attempt_no == attempt_no,
+                });
         let (key, capture) = candidates.next()?;
-        candidates.next().is_none().then(|| (key.clone(), capture.clone()))
+        candidates
+            .next()
+            .is_none()
+            .then(|| (key.clone(), capture.clone()))
     }
 
     fn settle(
@@ -109,8 +145,9 @@ impl Recording {
         // The total told so far is the same in a repeat and another one in the next refund.
         let told = capture.refunded.saturating_add(minor);
         let about = reversal.map_or_else(|| format!("{key} {told}"), ToString::to_string);
-        let disputed =
-            |dispute: &Dispute| dispute.capture == *key && dispute.outcome != Some(DisputeOutcome::Won);
+        let disputed = |dispute: &Dispute| {
+            dispute.capture == *key && dispute.outcome != Some(DisputeOutcome::Won)
+        };
         if self.request.disputes().values().any(disputed) {
             self.open_case(ExceptionKind::RefundAndDispute, about, Some(key)); // row F14
         } else {
@@ -125,19 +162,33 @@ impl Recording {
                 self.open_case(case, about, Some(key));
             }
         }
-        if settled > 0 { Outcome::Applied } else { Outcome::Stale }
+        if settled > 0 {
+            Outcome::Applied
+        } else {
+            Outcome::Stale
+        }
     }
 
     /// The provider states a reversal that cannot be.
     fn contradicts(&mut self, key: &CaptureKey) -> Outcome {
-        self.open_case(ExceptionKind::ProviderContradiction, format!("refund of {key}"), Some(key));
+        self.open_case(
+            ExceptionKind::ProviderContradiction,
+            format!("refund of {key}"),
+            Some(key),
+        );
         Outcome::Refused
     }
 
     /// Row F9.
-    fn refund_came_back(&mut self, key: &CaptureKey, capture: &Capture, reversal: Option<&ProviderRef>) -> Outcome {
+    fn refund_came_back(
+        &mut self,
+        key: &CaptureKey,
+        capture: &Capture,
+        reversal: Option<&ProviderRef>,
+    ) -> Outcome {
         let settled = reversal.and_then(|id| capture.reversals.get_key_value(id));
-        let Some((id, &(applied, unapplied))) = settled.filter(|(_, parts)| **parts != (0, 0)) else {
+        let Some((id, &(applied, unapplied))) = settled.filter(|(_, parts)| **parts != (0, 0))
+        else {
             return Outcome::Stale;
         };
         self.push(Event::RefundReversed {
@@ -156,11 +207,19 @@ impl Recording {
     fn set_surplus_aside(&mut self, key: &CaptureKey, applied: i64) {
         let request = &self.request;
         let surplus = request.verified().map_or(applied, |verified| {
-            request.applied().minor().saturating_sub(request.verified_minor(verified)).clamp(0, applied)
+            request
+                .applied()
+                .minor()
+                .saturating_sub(request.verified_minor(verified))
+                .clamp(0, applied)
         });
         if surplus > 0 {
             let (capture, minor) = (key.clone(), MinorText(surplus));
-            self.push(Event::CaptureUnapplied { capture, minor, why: ExceptionKind::RefundReversed });
+            self.push(Event::CaptureUnapplied {
+                capture,
+                minor,
+                why: ExceptionKind::RefundReversed,
+            });
         }
     }
 
@@ -191,13 +250,22 @@ impl Recording {
             reason,
             due_by,
         });
-        let kind = if refunded { ExceptionKind::RefundAndDispute } else { ExceptionKind::Dispute };
+        let kind = if refunded {
+            ExceptionKind::RefundAndDispute
+        } else {
+            ExceptionKind::Dispute
+        };
         self.open_case(kind, dispute.to_string(), Some(key));
         Outcome::Applied
     }
 
     /// Rows F12 and F13.
-    fn dispute_closed(&mut self, capture: &Capture, dispute: &ProviderRef, outcome: DisputeOutcome) -> Outcome {
+    fn dispute_closed(
+        &mut self,
+        capture: &Capture,
+        dispute: &ProviderRef,
+        outcome: DisputeOutcome,
+    ) -> Outcome {
         let Some(known) = self.request.disputes().get(dispute).cloned() else {
             return Outcome::Parked;
         };
@@ -217,7 +285,10 @@ impl Recording {
             unapplied: MinorText(unapplied),
         });
         if let Some(case) = self.case_of(dispute, outcome) {
-            self.push(Event::ExceptionResolved { case, resolution: Resolution::Settled });
+            self.push(Event::ExceptionResolved {
+                case,
+                resolution: Resolution::Settled,
+            });
         }
         Outcome::Applied
     }
@@ -227,7 +298,10 @@ impl Recording {
     fn case_of(&self, dispute: &ProviderRef, outcome: DisputeOutcome) -> Option<CaseId> {
         let about = dispute.as_str();
         let is_it = |kind| match outcome {
-            DisputeOutcome::Won => matches!(kind, ExceptionKind::Dispute | ExceptionKind::RefundAndDispute),
+            DisputeOutcome::Won => matches!(
+                kind,
+                ExceptionKind::Dispute | ExceptionKind::RefundAndDispute
+            ),
             DisputeOutcome::Lost => kind == ExceptionKind::Dispute,
         };
         let mut cases = self.request.cases().iter();

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::Mode;
 use crate::ids::{
-    AccountSlug, ClientId, CorrelationId, CustomerRef, ItemCode, MerchantId, OrderId, PaymentRequestId, QuoteId,
-    ScenarioId,
+    AccountSlug, ClientId, CorrelationId, CustomerRef, ItemCode, MerchantId, OrderId,
+    PaymentRequestId, QuoteId, ScenarioId,
 };
 use crate::money::{MinorText, Money};
 use crate::time::Timestamp;

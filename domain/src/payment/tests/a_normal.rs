@@ -21,61 +21,106 @@ fn create() -> Command {
 
 #[test]
 fn a_created_request_is_pending_a1() {
-    given([]).when(create()).at(open_time()).then(fresh()).label(Label::Pending);
+    given([])
+        .when(create())
+        .at(open_time())
+        .then(fresh())
+        .label(Label::Pending);
 }
 
 #[test]
 fn a_request_that_would_be_expired_from_the_start_is_refused_a1() {
-    given([]).when(create()).at(noon()).then(Refusal::ExpiryInThePast);
+    given([])
+        .when(create())
+        .at(noon())
+        .then(Refusal::ExpiryInThePast);
 }
 
 #[test]
 fn a_quote_is_claimed_by_the_request_made_from_it_a1b() {
     let quote_id = QuoteId::parse(format!("qt_{}", "b".repeat(26))).unwrap();
-    let event = created_with(|terms| terms.priced_by = PricedBy::Quote { quote_id: quote_id.clone() });
+    let event = created_with(|terms| {
+        terms.priced_by = PricedBy::Quote {
+            quote_id: quote_id.clone(),
+        }
+    });
     let secret = InstanceKey::new([1; 32]);
-    let claims: Vec<_> = needs_of(&secret, None, &event).into_iter().map(|need| (need.ns, need.key)).collect();
+    let claims: Vec<_> = needs_of(&secret, None, &event)
+        .into_iter()
+        .map(|need| (need.ns, need.key))
+        .collect();
     let order = order_key(&secret, &terms().merchant, &terms().order_id);
-    let expected = [(ClaimSpace::Order, order), (ClaimSpace::Quote, quote_key(&secret, &quote_id))];
+    let expected = [
+        (ClaimSpace::Order, order),
+        (ClaimSpace::Quote, quote_key(&secret, &quote_id)),
+    ];
     assert_eq!(claims, expected);
 }
 
 #[test]
 fn a_stream_is_created_once_a2_a3() {
-    given(fresh()).when(create()).at(open_time()).then(Refusal::AlreadyCreated);
+    given(fresh())
+        .when(create())
+        .at(open_time())
+        .then(Refusal::AlreadyCreated);
 }
 
 #[test]
 fn a_replaced_request_is_cancelled_as_superseded_a4() {
     let by = CancelledBy::Superseded;
-    let supersede = Command::Cancel { by, superseded_by: Some(id('b')) };
+    let supersede = Command::Cancel {
+        by,
+        superseded_by: Some(id('b')),
+    };
     given(pending())
         .when(supersede)
         .at(open_time())
-        .then([Event::Cancelled { by, superseded_by: Some(id('b')) }])
+        .then([Event::Cancelled {
+            by,
+            superseded_by: Some(id('b')),
+        }])
         .label(Label::Cancelled);
 }
 
 #[test]
 fn a_paid_request_is_never_replaced_a5() {
-    let supersede = Command::Cancel { by: CancelledBy::Superseded, superseded_by: Some(id('b')) };
-    given(paid()).when(supersede).at(open_time()).then(Refusal::AlreadyPaid).label(Label::Paid);
+    let supersede = Command::Cancel {
+        by: CancelledBy::Superseded,
+        superseded_by: Some(id('b')),
+    };
+    given(paid())
+        .when(supersede)
+        .at(open_time())
+        .then(Refusal::AlreadyPaid)
+        .label(Label::Paid);
 }
 
 #[test]
 fn an_attempt_is_written_before_the_provider_is_called_a6() {
-    given(fresh()).when(start("sim-main")).at(open_time()).then([started(1)]).label(Label::Pending);
+    given(fresh())
+        .when(start("sim-main"))
+        .at(open_time())
+        .then([started(1)])
+        .label(Label::Pending);
 }
 
 #[test]
 fn a_session_is_no_longer_than_the_provider_takes_a6() {
-    let Command::StartAttempt(mut short) = start("sim-main") else { unreachable!() };
+    let Command::StartAttempt(mut short) = start("sim-main") else {
+        unreachable!()
+    };
     short.session_s_max = 60;
     let mut event = started(1);
-    if let Event::AttemptStarted { session_expires_at, .. } = &mut event {
+    if let Event::AttemptStarted {
+        session_expires_at, ..
+    } = &mut event
+    {
         *session_expires_at = time("11:31:00");
     }
-    given(fresh()).when(Command::StartAttempt(short)).at(open_time()).then([event]);
+    given(fresh())
+        .when(Command::StartAttempt(short))
+        .at(open_time())
+        .then([event]);
 }
 
 #[test]
@@ -89,25 +134,43 @@ fn a_registered_attempt_can_be_paid_a6() {
 
 #[test]
 fn a_live_attempt_is_used_again_a6() {
-    given(pending()).when(start("sim-main")).at(open_time()).then(Nothing);
+    given(pending())
+        .when(start("sim-main"))
+        .at(open_time())
+        .then(Nothing);
 }
 
 #[test]
 fn the_next_attempt_asks_for_what_is_missing_a6() {
-    given(partially_paid()).when(start("sim-main")).at(open_time()).then([started_for(2, 90_000)]);
+    given(partially_paid())
+        .when(start("sim-main"))
+        .at(open_time())
+        .then([started_for(2, 90_000)]);
 }
 
 #[test]
 fn a_live_attempt_for_more_than_is_missing_is_not_used_again_a6() {
     // Attempt 2 was started for the whole; then a part came through attempt 1.
-    let events = [created_with(accumulating), started(1), registered(1), started(2), registered(2)];
+    let events = [
+        created_with(accumulating),
+        started(1),
+        registered(1),
+        started(2),
+        registered(2),
+    ];
     let events = and(events.into(), [money_came("t1", 60_000, 60_000, None)]);
-    given(events).when(start("sim-main")).at(open_time()).then([started_for(3, 90_000)]);
+    given(events)
+        .when(start("sim-main"))
+        .at(open_time())
+        .then([started_for(3, 90_000)]);
 }
 
 #[test]
 fn the_provider_may_refuse_to_register_a6() {
-    let reject = Command::RejectAttempt { attempt_no: 1, provider_status: None };
+    let reject = Command::RejectAttempt {
+        attempt_no: 1,
+        provider_status: None,
+    };
     given(and(fresh(), [started(1)]))
         .when(reject)
         .at(open_time())
@@ -125,9 +188,19 @@ fn a_register_answer_that_a_message_overtook_still_tells_where_to_pay_a6() {
     };
     for early in [vec![overtaken], vec![progressed(1, Progress::Processing)]] {
         let events = and(and(fresh(), [started(1)]), early);
-        let decided = given(events).when(confirm(1)).at(open_time()).then([registered(1)]);
+        let decided = given(events)
+            .when(confirm(1))
+            .at(open_time())
+            .then([registered(1)]);
         let request = decided.after.unwrap();
-        assert!(request.live_attempt(open_time()).unwrap().1.pay_url.is_some());
+        assert!(
+            request
+                .live_attempt(open_time())
+                .unwrap()
+                .1
+                .pay_url
+                .is_some()
+        );
     }
 }
 
@@ -139,8 +212,14 @@ fn a_register_answer_that_tells_nothing_new_leaves_nothing_a6() {
         pay_url: None,
         session_expires_at: None,
     };
-    given(pending()).when(silent(1)).at(open_time()).then(Nothing);
-    given(processing()).when(silent(1)).at(open_time()).then(Nothing);
+    given(pending())
+        .when(silent(1))
+        .at(open_time())
+        .then(Nothing);
+    given(processing())
+        .when(silent(1))
+        .at(open_time())
+        .then(Nothing);
     given(paid()).when(confirm(1)).at(open_time()).then(Nothing);
 }
 
@@ -151,18 +230,28 @@ fn what_is_not_allowed_or_not_known_is_refused_a6() {
         .when(start("elsewhere"))
         .at(open_time())
         .then(Refusal::AccountNotAllowed { account: other });
-    given(fresh()).when(confirm(1)).at(open_time()).then(Refusal::UnknownAttempt { attempt_no: 1 });
+    given(fresh())
+        .when(confirm(1))
+        .at(open_time())
+        .then(Refusal::UnknownAttempt { attempt_no: 1 });
     let many = (1..=50).flat_map(|n| [started(n), failed(n, AttemptEnd::Declined)]);
     given(and(fresh(), many))
         .when(start("sim-main"))
         .at(open_time())
         .then(Refusal::TooManyAttempts { max: 50 });
-    given([]).when(start("sim-main")).at(open_time()).then(Refusal::UnknownRequest);
+    given([])
+        .when(start("sim-main"))
+        .at(open_time())
+        .then(Refusal::UnknownRequest);
 }
 
 #[test]
 fn nobody_pays_twice_at_once_a6b() {
-    for state in [Progress::Processing, Progress::Authorised, Progress::Unknown] {
+    for state in [
+        Progress::Processing,
+        Progress::Authorised,
+        Progress::Unknown,
+    ] {
         given(and(pending(), [progressed(1, state)]))
             .when(start("sim-two"))
             .at(open_time())
@@ -170,35 +259,65 @@ fn nobody_pays_twice_at_once_a6b() {
     }
     for doubtful in [vec![], vec![uncertain(1)]] {
         let events = and(and(fresh(), [started(1)]), doubtful);
-        given(events).when(start("sim-two")).at(open_time()).then(Refusal::PaymentInFlight);
+        given(events)
+            .when(start("sim-two"))
+            .at(open_time())
+            .then(Refusal::PaymentInFlight);
     }
 }
 
 #[test]
 fn what_is_paid_or_closed_takes_no_attempt_a6c() {
-    given(paid()).when(start("sim-main")).at(open_time()).then(Refusal::AlreadyPaid);
-    given(refunded()).when(start("sim-main")).at(open_time()).then(Refusal::AlreadyPaid);
-    for (events, label) in
-        [(expired_unpaid(), Label::Expired), (cancelled_unpaid(), Label::Cancelled)]
-    {
-        given(events).when(start("sim-main")).at(open_time()).then(Refusal::NotPayable { label });
+    given(paid())
+        .when(start("sim-main"))
+        .at(open_time())
+        .then(Refusal::AlreadyPaid);
+    given(refunded())
+        .when(start("sim-main"))
+        .at(open_time())
+        .then(Refusal::AlreadyPaid);
+    for (events, label) in [
+        (expired_unpaid(), Label::Expired),
+        (cancelled_unpaid(), Label::Cancelled),
+    ] {
+        given(events)
+            .when(start("sim-main"))
+            .at(open_time())
+            .then(Refusal::NotPayable { label });
     }
     // Its time is over, though nobody has written that yet.
-    let over = Refusal::NotPayable { label: Label::Pending };
-    given(pending()).when(start("sim-main")).at(noon()).then(over);
+    let over = Refusal::NotPayable {
+        label: Label::Pending,
+    };
+    given(pending())
+        .when(start("sim-main"))
+        .at(noon())
+        .then(over);
 }
 
 #[test]
 fn a_registration_without_an_answer_is_in_doubt_a7() {
-    let doubt = |attempt_no| Command::DoubtAttempt { attempt_no, why: "timeout".into() };
+    let doubt = |attempt_no| Command::DoubtAttempt {
+        attempt_no,
+        why: "timeout".into(),
+    };
     given(and(fresh(), [started(1)]))
         .when(doubt(1))
         .at(open_time())
         .then([uncertain(1)])
         .label(Label::Pending);
-    given(and(fresh(), [started(1), uncertain(1)])).when(doubt(1)).at(open_time()).then(Nothing);
-    given(pending()).when(doubt(1)).at(open_time()).then(Nothing);
-    given(fresh()).when(doubt(1)).at(open_time()).then(Refusal::UnknownAttempt { attempt_no: 1 });
+    given(and(fresh(), [started(1), uncertain(1)]))
+        .when(doubt(1))
+        .at(open_time())
+        .then(Nothing);
+    given(pending())
+        .when(doubt(1))
+        .at(open_time())
+        .then(Nothing);
+    given(fresh())
+        .when(doubt(1))
+        .at(open_time())
+        .then(Refusal::UnknownAttempt { attempt_no: 1 });
 }
 
 #[test]
@@ -212,8 +331,15 @@ fn a_look_up_answers_the_doubt_a7() {
         pay_url: None,
         session_expires_at: None,
     };
-    given(in_doubt()).when(looked_up([known])).at(open_time()).then([answer]).label(Label::Pending);
-    let unknown_there = Command::RejectAttempt { attempt_no: 1, provider_status: None };
+    given(in_doubt())
+        .when(looked_up([known]))
+        .at(open_time())
+        .then([answer])
+        .label(Label::Pending);
+    let unknown_there = Command::RejectAttempt {
+        attempt_no: 1,
+        provider_status: None,
+    };
     given(in_doubt())
         .when(unknown_there)
         .at(open_time())
@@ -221,7 +347,10 @@ fn a_look_up_answers_the_doubt_a7() {
 }
 
 fn verdict(attempt_no: u32, verdict: PrecheckVerdict) -> Event {
-    Event::AttemptPrechecked { attempt_no, verdict }
+    Event::AttemptPrechecked {
+        attempt_no,
+        verdict,
+    }
 }
 
 fn refusal(attempt_no: u32, reason: PrecheckRefusal) -> Event {
@@ -231,16 +360,30 @@ fn refusal(attempt_no: u32, reason: PrecheckRefusal) -> Event {
 #[test]
 fn a_precheck_of_our_terms_is_allowed_a8() {
     let allowed = || verdict(1, PrecheckVerdict::Allowed {});
-    given(pending()).when(precheck(1, amd(DUE))).at(open_time()).then([allowed()]).label(Label::Pending);
-    given(and(pending(), [allowed()])).when(precheck(1, amd(DUE))).at(open_time()).then(Nothing);
+    given(pending())
+        .when(precheck(1, amd(DUE)))
+        .at(open_time())
+        .then([allowed()])
+        .label(Label::Pending);
+    given(and(pending(), [allowed()]))
+        .when(precheck(1, amd(DUE)))
+        .at(open_time())
+        .then(Nothing);
     let unknown = Refusal::UnknownAttempt { attempt_no: 2 };
-    given(pending()).when(precheck(2, amd(DUE))).at(open_time()).then(unknown);
+    given(pending())
+        .when(precheck(2, amd(DUE)))
+        .at(open_time())
+        .then(unknown);
 }
 
 #[test]
 fn a_precheck_is_refused_while_another_attempt_may_pay_a8() {
     let two = || and(pending(), [started(2), registered(2)]);
-    for state in [Progress::Processing, Progress::Authorised, Progress::Unknown] {
+    for state in [
+        Progress::Processing,
+        Progress::Authorised,
+        Progress::Unknown,
+    ] {
         given(and(two(), [progressed(1, state)]))
             .when(precheck(2, amd(DUE)))
             .at(open_time())
@@ -262,7 +405,13 @@ fn a_precheck_of_the_missing_rest_is_allowed_a8() {
         .at(open_time())
         .then([verdict(2, PrecheckVerdict::Allowed {})]);
     // An attempt for the whole would now be too much.
-    let whole = [created_with(accumulating), started(1), registered(1), started(2), registered(2)];
+    let whole = [
+        created_with(accumulating),
+        started(1),
+        registered(1),
+        started(2),
+        registered(2),
+    ];
     given(and(whole.into(), [money_came("t1", 60_000, 60_000, None)]))
         .when(precheck(2, amd(DUE)))
         .at(open_time())
@@ -272,7 +421,13 @@ fn a_precheck_of_the_missing_rest_is_allowed_a8() {
 #[test]
 fn what_is_paid_or_closed_or_failed_is_not_prechecked_a9() {
     let declined = and(pending(), [failed(1, AttemptEnd::Declined)]);
-    for events in [paid(), refunded(), expired_unpaid(), cancelled_unpaid(), declined] {
+    for events in [
+        paid(),
+        refunded(),
+        expired_unpaid(),
+        cancelled_unpaid(),
+        declined,
+    ] {
         given(events)
             .when(precheck(1, amd(DUE)))
             .at(open_time())
@@ -287,16 +442,19 @@ fn what_is_paid_or_closed_or_failed_is_not_prechecked_a9() {
 #[test]
 fn a_precheck_of_other_terms_is_refused_and_looked_at_a10() {
     let tampered = || case(1, ExceptionKind::TamperedTerms, "attempt 1", open_time());
-    for (money, reason) in
-        [(amd(DUE - 1), PrecheckRefusal::Amount), (usd(DUE), PrecheckRefusal::Currency)]
-    {
+    for (money, reason) in [
+        (amd(DUE - 1), PrecheckRefusal::Amount),
+        (usd(DUE), PrecheckRefusal::Currency),
+    ] {
         given(pending())
             .when(precheck(1, money))
             .at(open_time())
             .then([refusal(1, reason), tampered()])
             .label(Label::Pending);
     }
-    let Command::Precheck(mut elsewhere) = precheck(1, amd(DUE)) else { unreachable!() };
+    let Command::Precheck(mut elsewhere) = precheck(1, amd(DUE)) else {
+        unreachable!()
+    };
     elsewhere.account = account("sim-two");
     given(pending())
         .when(Command::Precheck(elsewhere))
@@ -345,7 +503,10 @@ fn the_exact_amount_with_proof_pays_a12() {
 #[test]
 fn the_method_tells_how_it_was_proved_a12() {
     for (class, method) in [
-        (EvidenceClass::Signed, VerificationMethod::SignedNotification),
+        (
+            EvidenceClass::Signed,
+            VerificationMethod::SignedNotification,
+        ),
         (EvidenceClass::LookedUp, VerificationMethod::StatusLookup),
         (EvidenceClass::Settlement, VerificationMethod::Settlement),
     ] {
@@ -360,7 +521,11 @@ fn the_method_tells_how_it_was_proved_a12() {
 
 #[test]
 fn less_proof_than_the_account_demands_pays_nothing_a13() {
-    for class in [EvidenceClass::PayerNotice, EvidenceClass::Unsigned, EvidenceClass::WeaklySigned] {
+    for class in [
+        EvidenceClass::PayerNotice,
+        EvidenceClass::Unsigned,
+        EvidenceClass::WeaklySigned,
+    ] {
         for events in [pending(), processing()] {
             let label = given(events.clone()).request.unwrap().label();
             given(events.clone())

@@ -12,7 +12,11 @@ fn the_same_capture_again_changes_nothing_b1() {
     for events in [partially_paid(), paid(), partially_refunded(), disputed()] {
         let label = given(events.clone()).request.unwrap().label();
         let minor = given(events.clone()).request.unwrap().captures()[&key("t1")].amount;
-        for class in [EvidenceClass::Signed, EvidenceClass::LookedUp, EvidenceClass::Settlement] {
+        for class in [
+            EvidenceClass::Signed,
+            EvidenceClass::LookedUp,
+            EvidenceClass::Settlement,
+        ] {
             given(events.clone())
                 .when(says(class, [captured("t1", minor)]))
                 .at(open_time())
@@ -86,7 +90,10 @@ fn a_second_payment_is_kept_and_not_applied_b3() {
 fn two_captures_at_once_pay_once_b5() {
     // Both are decided on the pending request. The loser's append conflicts, and it decides again.
     let before = given(pending()).request.unwrap();
-    let (first, second) = (signed([captured("t1", amd(DUE))]), signed([captured("t2", amd(DUE))]));
+    let (first, second) = (
+        signed([captured("t1", amd(DUE))]),
+        signed([captured("t2", amd(DUE))]),
+    );
     let won = decide(Some(&before), &first.into(), open_time()).unwrap();
     let lost = decide(Some(&before), &second.clone().into(), open_time()).unwrap();
     assert_eq!(won.len(), lost.len(), "each alone would have paid");
@@ -131,7 +138,10 @@ fn paying_a_refunded_order_again_is_kept_and_not_applied_b6() {
 
 #[test]
 fn a_second_payment_through_a_declined_attempt_is_kept_b3() {
-    let events = and(paid(), [started(2), registered(2), failed(2, AttemptEnd::Declined)]);
+    let events = and(
+        paid(),
+        [started(2), registered(2), failed(2, AttemptEnd::Declined)],
+    );
     given(events)
         .when(signed([captured("t2", amd(DUE))]).about(2))
         .at(open_time())

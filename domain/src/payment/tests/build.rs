@@ -2,7 +2,8 @@
 
 use crate::digest::Digest32;
 use crate::ids::{
-    AccountSlug, CaseId, ClientId, MerchantId, OrderId, PaymentRequestId, ProviderCode, ProviderRef, ScenarioId,
+    AccountSlug, CaseId, ClientId, MerchantId, OrderId, PaymentRequestId, ProviderCode,
+    ProviderRef, ScenarioId,
 };
 use crate::money::{Currency, MinorText, Money, Sum};
 use crate::payment::command::{Precheck, RecordFacts, StartAttempt, Target};
@@ -72,7 +73,11 @@ pub(super) fn account(slug: &str) -> AccountSlug {
 
 /// The identity of money at `sim/sim-main`.
 pub(super) fn key(transaction: &str) -> CaptureKey {
-    CaptureKey { provider: sim(), account: account("sim-main"), transaction: reference(transaction) }
+    CaptureKey {
+        provider: sim(),
+        account: account("sim-main"),
+        transaction: reference(transaction),
+    }
 }
 
 pub(super) fn our_reference(attempt_no: u32) -> ProviderRef {
@@ -141,7 +146,10 @@ pub(super) fn registered(attempt_no: u32) -> Event {
 }
 
 pub(super) fn uncertain(attempt_no: u32) -> Event {
-    Event::AttemptUncertain { attempt_no, why: "timeout".into() }
+    Event::AttemptUncertain {
+        attempt_no,
+        why: "timeout".into(),
+    }
 }
 
 pub(super) fn progressed(attempt_no: u32, state: Progress) -> Event {
@@ -149,12 +157,21 @@ pub(super) fn progressed(attempt_no: u32, state: Progress) -> Event {
 }
 
 pub(super) fn failed(attempt_no: u32, why: AttemptEnd) -> Event {
-    Event::AttemptFailed { attempt_no, why, provider_status: None }
+    Event::AttemptFailed {
+        attempt_no,
+        why,
+        provider_status: None,
+    }
 }
 
 /// Money as the event of attempt 1, by signed notification: `applied` counts, the rest waits for
 /// `why`.
-pub(super) fn money_came(transaction: &str, minor: i64, applied: i64, why: Option<ExceptionKind>) -> Event {
+pub(super) fn money_came(
+    transaction: &str,
+    minor: i64,
+    applied: i64,
+    why: Option<ExceptionKind>,
+) -> Event {
     Event::PaymentCaptured {
         capture: key(transaction),
         attempt_no: 1,
@@ -169,7 +186,12 @@ pub(super) fn money_came(transaction: &str, minor: i64, applied: i64, why: Optio
 }
 
 /// The same, all unapplied, and with other evidence.
-pub(super) fn unapplied(transaction: &str, money: Money, why: ExceptionKind, class: EvidenceClass) -> Event {
+pub(super) fn unapplied(
+    transaction: &str,
+    money: Money,
+    why: ExceptionKind,
+    class: EvidenceClass,
+) -> Event {
     Event::PaymentCaptured {
         capture: key(transaction),
         attempt_no: 1,
@@ -190,7 +212,13 @@ pub(super) fn with(
     evidence: EvidenceClass,
     time: Option<ProviderTime>,
 ) -> Event {
-    if let Event::PaymentCaptured { attempt_no, class, provider_time, .. } = &mut event {
+    if let Event::PaymentCaptured {
+        attempt_no,
+        class,
+        provider_time,
+        ..
+    } = &mut event
+    {
         (*attempt_no, *class, *provider_time) = (attempt, evidence, time);
     }
     event
@@ -261,7 +289,10 @@ pub(super) fn expired() -> Event {
 }
 
 pub(super) fn cancelled(by: CancelledBy) -> Event {
-    Event::Cancelled { by, superseded_by: None }
+    Event::Cancelled {
+        by,
+        superseded_by: None,
+    }
 }
 
 pub(super) fn refund_settled(
@@ -330,11 +361,17 @@ pub(super) fn processing() -> Vec<Event> {
 
 /// 600.00 of 1500.00 are there, through attempt 1.
 pub(super) fn partially_paid() -> Vec<Event> {
-    and(pending_with(accumulating), [money_came("t1", 60_000, 60_000, None)])
+    and(
+        pending_with(accumulating),
+        [money_came("t1", 60_000, 60_000, None)],
+    )
 }
 
 pub(super) fn paid() -> Vec<Event> {
-    and(pending(), [money_came("t1", DUE, DUE, None), verified("t1")])
+    and(
+        pending(),
+        [money_came("t1", DUE, DUE, None), verified("t1")],
+    )
 }
 
 pub(super) fn expired_unpaid() -> Vec<Event> {
@@ -347,11 +384,23 @@ pub(super) fn cancelled_unpaid() -> Vec<Event> {
 
 /// 500.00 of 1500.00 went back.
 pub(super) fn partially_refunded() -> Vec<Event> {
-    and(paid(), [refund_settled(RefundKind::Refund, Some("r1"), 50_000, 0, 50_000)])
+    and(
+        paid(),
+        [refund_settled(
+            RefundKind::Refund,
+            Some("r1"),
+            50_000,
+            0,
+            50_000,
+        )],
+    )
 }
 
 pub(super) fn refunded() -> Vec<Event> {
-    and(paid(), [refund_settled(RefundKind::Refund, Some("r1"), DUE, 0, DUE)])
+    and(
+        paid(),
+        [refund_settled(RefundKind::Refund, Some("r1"), DUE, 0, DUE)],
+    )
 }
 
 pub(super) fn disputed() -> Vec<Event> {
@@ -360,7 +409,13 @@ pub(super) fn disputed() -> Vec<Event> {
 }
 
 pub(super) fn charged_back() -> Vec<Event> {
-    and(disputed(), [dispute_closed("d1", "t1", DisputeOutcome::Lost, DUE, 0), resolved(1)])
+    and(
+        disputed(),
+        [
+            dispute_closed("d1", "t1", DisputeOutcome::Lost, DUE, 0),
+            resolved(1),
+        ],
+    )
 }
 
 pub(super) fn and(mut events: Vec<Event>, more: impl IntoIterator<Item = Event>) -> Vec<Event> {
@@ -388,7 +443,10 @@ pub(super) fn captured_at(transaction: &str, money: Money, provider_time: Provid
 }
 
 pub(super) fn to_the_second(clock: &str) -> ProviderTime {
-    ProviderTime { at: time(clock), precision: Precision::Second }
+    ProviderTime {
+        at: time(clock),
+        precision: Precision::Second,
+    }
 }
 
 /// A reversal of `transaction`.
@@ -405,7 +463,13 @@ pub(super) fn refund_of(transaction: &str, minor: i64, id: &str) -> Fact {
 
 pub(super) fn refunded_so_far(transaction: &str, minor: i64) -> Fact {
     let amount = RefundAmount::Cumulative(sum(minor));
-    of(transaction, FactKind::Refunded { amount, reversal: None })
+    of(
+        transaction,
+        FactKind::Refunded {
+            amount,
+            reversal: None,
+        },
+    )
 }
 
 pub(super) fn voided(transaction: &str) -> Fact {
@@ -413,20 +477,37 @@ pub(super) fn voided(transaction: &str) -> Fact {
 }
 
 pub(super) fn refund_failed(transaction: &str, id: &str) -> Fact {
-    of(transaction, FactKind::RefundFailed { reversal: Some(reference(id)) })
+    of(
+        transaction,
+        FactKind::RefundFailed {
+            reversal: Some(reference(id)),
+        },
+    )
 }
 
 pub(super) fn dispute(transaction: &str, id: &str, amount: Option<Money>) -> Fact {
     let dispute = reference(id);
-    of(transaction, FactKind::DisputeOpened { dispute, amount, reason: None, due_by: None })
+    of(
+        transaction,
+        FactKind::DisputeOpened {
+            dispute,
+            amount,
+            reason: None,
+            due_by: None,
+        },
+    )
 }
 
 pub(super) fn dispute_lost(id: &str) -> Fact {
-    fact(FactKind::DisputeLost { dispute: reference(id) })
+    fact(FactKind::DisputeLost {
+        dispute: reference(id),
+    })
 }
 
 pub(super) fn dispute_won(id: &str) -> Fact {
-    fact(FactKind::DisputeWon { dispute: reference(id) })
+    fact(FactKind::DisputeWon {
+        dispute: reference(id),
+    })
 }
 
 // Commands.
@@ -486,15 +567,26 @@ impl From<RecordFacts> for Command {
 }
 
 pub(super) fn start(slug: &str) -> Command {
-    Command::StartAttempt(StartAttempt { provider: sim(), account: account(slug), session_s_max: 7200 })
+    Command::StartAttempt(StartAttempt {
+        provider: sim(),
+        account: account(slug),
+        session_s_max: 7200,
+    })
 }
 
 pub(super) fn precheck(attempt_no: u32, amount: Money) -> Command {
-    Command::Precheck(Precheck { attempt_no, account: account("sim-main"), amount })
+    Command::Precheck(Precheck {
+        attempt_no,
+        account: account("sim-main"),
+        amount,
+    })
 }
 
 pub(super) fn cancel() -> Command {
-    Command::Cancel { by: CancelledBy::Client, superseded_by: None }
+    Command::Cancel {
+        by: CancelledBy::Client,
+        superseded_by: None,
+    }
 }
 
 /// The amount of a request with its attempt's account.

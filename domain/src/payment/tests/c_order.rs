@@ -9,14 +9,25 @@ use crate::payment::fact::FactKind;
 use crate::payment::{Label, Outcome};
 
 fn paid_and_later() -> [Vec<crate::payment::Event>; 5] {
-    [paid(), partially_refunded(), refunded(), disputed(), charged_back()]
+    [
+        paid(),
+        partially_refunded(),
+        refunded(),
+        disputed(),
+        charged_back(),
+    ]
 }
 
 #[test]
 fn late_progress_never_takes_paid_back_c1() {
     for events in paid_and_later() {
         let label = given(events.clone()).request.unwrap().label();
-        let kinds = [FactKind::Registered, FactKind::Processing, FactKind::Authorised, FactKind::Unknown];
+        let kinds = [
+            FactKind::Registered,
+            FactKind::Processing,
+            FactKind::Authorised,
+            FactKind::Unknown,
+        ];
         for kind in kinds {
             for class in [EvidenceClass::Signed, EvidenceClass::LookedUp] {
                 given(events.clone())
@@ -34,7 +45,11 @@ fn late_progress_never_takes_paid_back_c1() {
 fn late_progress_of_a_closed_request_is_stale_c1() {
     for events in [expired_unpaid(), cancelled_unpaid()] {
         let label = given(events.clone()).request.unwrap().label();
-        for kind in [FactKind::Processing, FactKind::Authorised, FactKind::Unknown] {
+        for kind in [
+            FactKind::Processing,
+            FactKind::Authorised,
+            FactKind::Unknown,
+        ] {
             given(events.clone())
                 .when(looked_up([fact(kind)]))
                 .at(late())
@@ -85,7 +100,12 @@ fn failure_that_the_look_up_confirms_goes_to_a_person_and_stays_paid_c3() {
     given(paid())
         .when(looked_up([fact(FactKind::Declined)]))
         .at(open_time())
-        .then([case(1, ExceptionKind::ProviderContradiction, "attempt 1", open_time())])
+        .then([case(
+            1,
+            ExceptionKind::ProviderContradiction,
+            "attempt 1",
+            open_time(),
+        )])
         .label(Label::Paid)
         .money(DUE, 0);
     given(paid())
@@ -98,7 +118,11 @@ fn failure_that_the_look_up_confirms_goes_to_a_person_and_stays_paid_c3() {
 
 #[test]
 fn money_after_a_failure_pays_c4() {
-    for why in [AttemptEnd::Declined, AttemptEnd::SessionExpired, AttemptEnd::NotRegistered] {
+    for why in [
+        AttemptEnd::Declined,
+        AttemptEnd::SessionExpired,
+        AttemptEnd::NotRegistered,
+    ] {
         given(and(pending(), [failed(1, why)]))
             .when(signed([captured("t1", amd(DUE))]))
             .at(open_time())
@@ -108,7 +132,12 @@ fn money_after_a_failure_pays_c4() {
             .when(signed([captured("t1", amd(DUE))]).about(2))
             .at(open_time())
             .then([
-                with(money_came("t1", DUE, DUE, None), 2, EvidenceClass::Signed, None),
+                with(
+                    money_came("t1", DUE, DUE, None),
+                    2,
+                    EvidenceClass::Signed,
+                    None,
+                ),
                 verified("t1"),
             ])
             .label(Label::Paid);
@@ -152,7 +181,10 @@ fn a_reversal_before_its_capture_waits_for_it_c6() {
 fn a_reversal_that_waits_is_not_hidden_by_money_that_came_with_it_c6() {
     // The observation is tried again; then its money is a duplicate and nothing is booked twice.
     given(pending())
-        .when(signed([captured("t1", amd(DUE)), refund_of("t2", 50_000, "r1")]))
+        .when(signed([
+            captured("t1", amd(DUE)),
+            refund_of("t2", 50_000, "r1"),
+        ]))
         .at(open_time())
         .then([money_came("t1", DUE, DUE, None), verified("t1")])
         .outcome(Outcome::Parked);
@@ -161,7 +193,10 @@ fn a_reversal_that_waits_is_not_hidden_by_money_that_came_with_it_c6() {
 #[test]
 fn a_look_up_that_tells_capture_and_refund_books_both_c6() {
     given(pending())
-        .when(looked_up([captured("t1", amd(DUE)), refunded_so_far("t1", 50_000)]))
+        .when(looked_up([
+            captured("t1", amd(DUE)),
+            refunded_so_far("t1", 50_000),
+        ]))
         .at(open_time())
         .label(Label::PartiallyRefunded)
         .money(100_000, 0)
@@ -186,20 +221,35 @@ fn a_repeated_capture_does_not_undo_a_refund_c7() {
 fn the_look_up_wins_over_a_weak_callback_c8() {
     let method = VerificationMethod::StatusLookup;
     // The account demands a look-up; the callback says the whole amount, the look-up a part.
-    let strict = |rules: &mut crate::payment::evidence::AccountRules| rules.minimum = EvidenceClass::LookedUp;
+    let strict = |rules: &mut crate::payment::evidence::AccountRules| {
+        rules.minimum = EvidenceClass::LookedUp
+    };
     given(pending())
         .when(signed([captured("t1", amd(DUE))]).rules(strict))
         .at(open_time())
         .then(Nothing)
         .outcome(Outcome::LookUp);
-    let part = unapplied("t1", amd(60_000), ExceptionKind::Underpaid, EvidenceClass::LookedUp);
+    let part = unapplied(
+        "t1",
+        amd(60_000),
+        ExceptionKind::Underpaid,
+        EvidenceClass::LookedUp,
+    );
     given(pending())
         .when(looked_up([captured("t1", amd(60_000))]).rules(strict))
         .at(open_time())
-        .then([part, case_on(1, ExceptionKind::Underpaid, "t1", open_time())])
+        .then([
+            part,
+            case_on(1, ExceptionKind::Underpaid, "t1", open_time()),
+        ])
         .label(Label::Pending);
     // The callback says declined, the look-up says paid.
-    let came = with(money_came("t1", DUE, DUE, None), 1, EvidenceClass::LookedUp, None);
+    let came = with(
+        money_came("t1", DUE, DUE, None),
+        1,
+        EvidenceClass::LookedUp,
+        None,
+    );
     given(and(pending(), [failed(1, AttemptEnd::Declined)]))
         .when(looked_up([captured("t1", amd(DUE))]))
         .at(open_time())

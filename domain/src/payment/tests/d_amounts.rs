@@ -25,15 +25,21 @@ fn too_little_is_kept_and_pays_nothing_d1() {
 #[test]
 fn two_small_payments_are_not_added_up_unless_the_scenario_says_so_d1() {
     let first = money_came("t1", 60_000, 0, Some(ExceptionKind::Underpaid));
-    given(and(pending(), [first, case_on(1, ExceptionKind::Underpaid, "t1", open_time())]))
-        .when(signed([captured("t2", amd(90_000))]))
-        .at(open_time())
-        .then([
-            money_came("t2", 90_000, 0, Some(ExceptionKind::Underpaid)),
-            case_on(2, ExceptionKind::Underpaid, "t2", open_time()),
-        ])
-        .label(Label::Pending)
-        .money(0, DUE);
+    given(and(
+        pending(),
+        [
+            first,
+            case_on(1, ExceptionKind::Underpaid, "t1", open_time()),
+        ],
+    ))
+    .when(signed([captured("t2", amd(90_000))]))
+    .at(open_time())
+    .then([
+        money_came("t2", 90_000, 0, Some(ExceptionKind::Underpaid)),
+        case_on(2, ExceptionKind::Underpaid, "t2", open_time()),
+    ])
+    .label(Label::Pending)
+    .money(0, DUE);
 }
 
 #[test]
@@ -127,19 +133,35 @@ fn one_unit_beyond_the_tolerance_is_too_much_or_too_little_d5() {
 
 /// Money came, though it does not count: the attempt is over, and the label is otherwise the same.
 fn no_longer_in_flight(label: Label) -> Label {
-    if label == Label::Processing { Label::Pending } else { label }
+    if label == Label::Processing {
+        Label::Pending
+    } else {
+        label
+    }
 }
 
 #[test]
 fn another_currency_is_never_converted_d6() {
-    for events in [pending(), processing(), partially_paid(), paid(), refunded(), disputed()] {
+    for events in [
+        pending(),
+        processing(),
+        partially_paid(),
+        paid(),
+        refunded(),
+        disputed(),
+    ] {
         let before = given(events.clone()).request.unwrap();
         let n = u32::try_from(before.cases().len()).unwrap() + 1;
         let decided = given(events)
             .when(signed([captured("t9", usd(DUE))]))
             .at(open_time())
             .then([
-                unapplied("t9", usd(DUE), ExceptionKind::CurrencyMismatch, EvidenceClass::Signed),
+                unapplied(
+                    "t9",
+                    usd(DUE),
+                    ExceptionKind::CurrencyMismatch,
+                    EvidenceClass::Signed,
+                ),
                 case_on(n, ExceptionKind::CurrencyMismatch, "t9", open_time()),
             ])
             .label(no_longer_in_flight(before.label()))
@@ -150,16 +172,28 @@ fn another_currency_is_never_converted_d6() {
 
 #[test]
 fn money_for_another_account_is_recorded_and_pays_nothing_d7() {
-    let ours = |rules: &mut crate::payment::evidence::AccountRules| rules.payee = Some("shop-1".into());
+    let ours =
+        |rules: &mut crate::payment::evidence::AccountRules| rules.payee = Some("shop-1".into());
     let mut elsewhere = captured("t9", amd(DUE));
     elsewhere.payee = Some("shop-2".into());
-    for events in [pending(), processing(), partially_paid(), paid(), refunded()] {
+    for events in [
+        pending(),
+        processing(),
+        partially_paid(),
+        paid(),
+        refunded(),
+    ] {
         let before = given(events.clone()).request.unwrap();
         given(events)
             .when(signed([elsewhere.clone()]).rules(ours))
             .at(open_time())
             .then([
-                unapplied("t9", amd(DUE), ExceptionKind::AccountMismatch, EvidenceClass::Signed),
+                unapplied(
+                    "t9",
+                    amd(DUE),
+                    ExceptionKind::AccountMismatch,
+                    EvidenceClass::Signed,
+                ),
                 case_on(1, ExceptionKind::AccountMismatch, "t9", open_time()),
             ])
             .label(no_longer_in_flight(before.label()))
@@ -167,7 +201,10 @@ fn money_for_another_account_is_recorded_and_pays_nothing_d7() {
     }
     let mut here = captured("t1", amd(DUE));
     here.payee = Some("shop-1".into());
-    given(pending()).when(signed([here]).rules(ours)).at(open_time()).label(Label::Paid);
+    given(pending())
+        .when(signed([here]).rules(ours))
+        .at(open_time())
+        .label(Label::Paid);
 }
 
 #[test]
@@ -183,7 +220,11 @@ fn an_amount_that_nobody_states_is_asked_for_d8() {
             .then(Nothing)
             .label(Label::Pending)
             .outcome(Outcome::LookUp);
-        let about = if fact.transaction.is_some() { "t1" } else { "captured" };
+        let about = if fact.transaction.is_some() {
+            "t1"
+        } else {
+            "captured"
+        };
         let unprovable = case(1, ExceptionKind::UnprovableAmount, about, open_time());
         given(pending())
             .when(looked_up([fact.clone()]))
@@ -191,7 +232,10 @@ fn an_amount_that_nobody_states_is_asked_for_d8() {
             .then([unprovable.clone()])
             .label(Label::Pending)
             .outcome(Outcome::Refused);
-        given(pending()).when(signed([fact]).without_look_up()).at(open_time()).then([unprovable]);
+        given(pending())
+            .when(signed([fact]).without_look_up())
+            .at(open_time())
+            .then([unprovable]);
     }
 }
 
@@ -202,16 +246,19 @@ fn parts_are_set_aside_when_the_time_is_over_d9() {
         minor: MinorText(minor),
         why: ExceptionKind::UnderpaidAtExpiry,
     };
-    given(and(partially_paid(), [money_came("t2", 30_000, 30_000, None)]))
-        .when(crate::payment::Command::Expire(ExpiryCheck::Confirmed))
-        .at(noon())
-        .then([
-            aside("t1", 60_000),
-            case_on(1, ExceptionKind::UnderpaidAtExpiry, "t1", noon()),
-            aside("t2", 30_000),
-            case_on(2, ExceptionKind::UnderpaidAtExpiry, "t2", noon()),
-            expired(),
-        ])
-        .label(Label::Expired)
-        .money(0, 90_000);
+    given(and(
+        partially_paid(),
+        [money_came("t2", 30_000, 30_000, None)],
+    ))
+    .when(crate::payment::Command::Expire(ExpiryCheck::Confirmed))
+    .at(noon())
+    .then([
+        aside("t1", 60_000),
+        case_on(1, ExceptionKind::UnderpaidAtExpiry, "t1", noon()),
+        aside("t2", 30_000),
+        case_on(2, ExceptionKind::UnderpaidAtExpiry, "t2", noon()),
+        expired(),
+    ])
+    .label(Label::Expired)
+    .money(0, 90_000);
 }

@@ -19,7 +19,12 @@ fn deferred(until: Timestamp, why: DeferredWhy) -> Event {
 }
 
 fn looked_up_money(why: ExceptionKind, time: Option<ProviderTime>, money: Money) -> Event {
-    with(unapplied("t1", money, why, EvidenceClass::LookedUp), 1, EvidenceClass::LookedUp, time)
+    with(
+        unapplied("t1", money, why, EvidenceClass::LookedUp),
+        1,
+        EvidenceClass::LookedUp,
+        time,
+    )
 }
 
 #[test]
@@ -47,21 +52,35 @@ fn nothing_expires_before_its_time_e1() {
 fn what_is_closed_does_not_expire_again_e1() {
     for events in [expired_unpaid(), cancelled_unpaid()] {
         let label = given(events.clone()).request.unwrap().label();
-        given(events).when(expire(ExpiryCheck::Confirmed)).at(late()).then(Nothing).label(label);
+        given(events)
+            .when(expire(ExpiryCheck::Confirmed))
+            .at(late())
+            .then(Nothing)
+            .label(label);
     }
 }
 
 #[test]
 fn money_in_time_pays_after_the_time_is_over_e2() {
     let in_time = to_the_second("11:59:58");
-    let came = with(money_came("t1", DUE, DUE, None), 1, EvidenceClass::LookedUp, Some(in_time));
+    let came = with(
+        money_came("t1", DUE, DUE, None),
+        1,
+        EvidenceClass::LookedUp,
+        Some(in_time),
+    );
     for events in [pending(), processing()] {
         given(events)
             .when(looked_up([captured_at("t1", amd(DUE), in_time)]))
             .at(late())
             .then([
                 came.clone(),
-                verified_by(VerificationMethod::StatusLookup, "t1", Some(time("11:59:58")), 0),
+                verified_by(
+                    VerificationMethod::StatusLookup,
+                    "t1",
+                    Some(time("11:59:58")),
+                    0,
+                ),
             ])
             .label(Label::Paid);
     }
@@ -89,7 +108,10 @@ fn a_notification_after_the_time_is_over_is_asked_about_first_e2() {
 
 #[test]
 fn late_money_is_kept_and_the_request_expires_e3() {
-    let day = ProviderTime { at: time("00:00:00"), precision: Precision::Day };
+    let day = ProviderTime {
+        at: time("00:00:00"),
+        precision: Precision::Day,
+    };
     for not_provable in [Some(to_the_second("12:00:01")), Some(day), None] {
         let mut fact = captured("t1", amd(DUE));
         fact.provider_time = not_provable;
@@ -117,7 +139,10 @@ fn a_payer_at_work_is_waited_for_e4() {
         .then([deferred(until, DeferredWhy::Processing)])
         .label(Label::Processing);
     let waiting = || and(processing(), [deferred(until, DeferredWhy::Processing)]);
-    given(waiting()).when(expire(ExpiryCheck::Processing)).at(time("12:04:59")).then(Nothing);
+    given(waiting())
+        .when(expire(ExpiryCheck::Processing))
+        .at(time("12:04:59"))
+        .then(Nothing);
     given(waiting())
         .when(expire(ExpiryCheck::Processing))
         .at(until)
@@ -142,7 +167,12 @@ fn an_unknown_status_keeps_it_open_until_the_grace_ends_e5() {
             .then([deferred(time(end), DeferredWhy::Unknown)])
             .label(Label::Pending);
         let mut status_unknown = case(1, ExceptionKind::StatusUnknown, "expiry", time(end));
-        if let Event::ExceptionOpened { severity: found, due, .. } = &mut status_unknown {
+        if let Event::ExceptionOpened {
+            severity: found,
+            due,
+            ..
+        } = &mut status_unknown
+        {
             (*found, *due) = (severity, time(end).plus(severity.due_within()));
         }
         given(pending())
@@ -240,20 +270,34 @@ fn money_after_a_cancel_is_asked_about_then_kept_e11() {
 
 #[test]
 fn an_idle_request_is_cancelled_e12() {
-    for events in [fresh(), pending(), and(pending(), [failed(1, AttemptEnd::Declined)])] {
+    for events in [
+        fresh(),
+        pending(),
+        and(pending(), [failed(1, AttemptEnd::Declined)]),
+    ] {
         given(events)
             .when(cancel())
             .at(open_time())
             .then([cancelled(CancelledBy::Client)])
             .label(Label::Cancelled);
     }
-    given(cancelled_unpaid()).when(cancel()).at(open_time()).then(Nothing);
-    given([]).when(cancel()).at(open_time()).then(Refusal::UnknownRequest);
+    given(cancelled_unpaid())
+        .when(cancel())
+        .at(open_time())
+        .then(Nothing);
+    given([])
+        .when(cancel())
+        .at(open_time())
+        .then(Refusal::UnknownRequest);
 }
 
 #[test]
 fn money_on_its_way_cannot_be_cancelled_e13() {
-    for state in [Progress::Processing, Progress::Authorised, Progress::Unknown] {
+    for state in [
+        Progress::Processing,
+        Progress::Authorised,
+        Progress::Unknown,
+    ] {
         given(and(pending(), [progressed(1, state)]))
             .when(cancel())
             .at(open_time())
@@ -264,10 +308,19 @@ fn money_on_its_way_cannot_be_cancelled_e13() {
 
 #[test]
 fn what_is_paid_neither_expires_nor_is_cancelled_e14() {
-    for events in [paid(), partially_refunded(), refunded(), disputed(), charged_back()] {
+    for events in [
+        paid(),
+        partially_refunded(),
+        refunded(),
+        disputed(),
+        charged_back(),
+    ] {
         let label = given(events.clone()).request.unwrap().label();
-        let checks =
-            [ExpiryCheck::Confirmed, ExpiryCheck::Processing, ExpiryCheck::Unknown { look_up: true }];
+        let checks = [
+            ExpiryCheck::Confirmed,
+            ExpiryCheck::Processing,
+            ExpiryCheck::Unknown { look_up: true },
+        ];
         for command in checks.map(expire).into_iter().chain([cancel()]) {
             given(events.clone())
                 .when(command)
@@ -279,7 +332,9 @@ fn what_is_paid_neither_expires_nor_is_cancelled_e14() {
     given(expired_unpaid())
         .when(cancel())
         .at(late())
-        .then(Refusal::NotPayable { label: Label::Expired })
+        .then(Refusal::NotPayable {
+            label: Label::Expired,
+        })
         .label(Label::Expired);
 }
 

@@ -59,7 +59,13 @@ fn all_that_went_back_is_a_refund_f4() {
         .at(open_time())
         .then([
             refund_settled(RefundKind::Refund, None, 100_000, 0, DUE),
-            case_named(1, ExceptionKind::UnrequestedRefund, "sim/sim-main/t1 150000", "t1", open_time()),
+            case_named(
+                1,
+                ExceptionKind::UnrequestedRefund,
+                "sim/sim-main/t1 150000",
+                "t1",
+                open_time(),
+            ),
         ])
         .label(Label::Refunded);
 }
@@ -67,13 +73,25 @@ fn all_that_went_back_is_a_refund_f4() {
 #[test]
 fn every_refund_that_we_did_not_ask_for_gets_its_case_f7() {
     // Two refunds of one size that carry no id are told apart by the total.
-    let first = given(paid()).when(signed([refunded_so_far("t1", 50_000)])).at(open_time());
-    let after = super::Given { request: first.after };
-    let second = after.when(signed([refunded_so_far("t1", 100_000)])).at(open_time());
+    let first = given(paid())
+        .when(signed([refunded_so_far("t1", 50_000)]))
+        .at(open_time());
+    let after = super::Given {
+        request: first.after,
+    };
+    let second = after
+        .when(signed([refunded_so_far("t1", 100_000)]))
+        .at(open_time());
     second
         .then([
             refund_settled(RefundKind::Refund, None, 50_000, 0, 100_000),
-            case_named(2, ExceptionKind::UnrequestedRefund, "sim/sim-main/t1 100000", "t1", open_time()),
+            case_named(
+                2,
+                ExceptionKind::UnrequestedRefund,
+                "sim/sim-main/t1 100000",
+                "t1",
+                open_time(),
+            ),
         ])
         .label(Label::PartiallyRefunded);
 }
@@ -118,8 +136,13 @@ fn a_repeated_refund_changes_nothing_f8() {
 
 #[test]
 fn more_than_there_is_cannot_go_back_f8() {
-    let contradiction =
-        case_named(1, ExceptionKind::ProviderContradiction, "refund of sim/sim-main/t1", "t1", open_time());
+    let contradiction = case_named(
+        1,
+        ExceptionKind::ProviderContradiction,
+        "refund of sim/sim-main/t1",
+        "t1",
+        open_time(),
+    );
     given(paid())
         .when(signed([refunded_so_far("t1", i64::MAX)]))
         .at(open_time())
@@ -156,7 +179,13 @@ fn a_refund_that_cannot_be_counted_goes_to_a_person_f8() {
         given(paid())
             .when(signed([fact]))
             .at(open_time())
-            .then([case_named(1, ExceptionKind::ProviderContradiction, about, "t1", open_time())])
+            .then([case_named(
+                1,
+                ExceptionKind::ProviderContradiction,
+                about,
+                "t1",
+                open_time(),
+            )])
             .label(Label::Paid)
             .money(DUE, 0)
             .outcome(Outcome::Refused);
@@ -182,13 +211,17 @@ fn a_refund_that_came_back_is_ours_again_f9() {
 
 #[test]
 fn a_refund_comes_back_once_f9() {
-    let back = given(refunded()).when(signed([refund_failed("t1", "r1")])).at(open_time());
-    super::Given { request: back.after }
-        .when(signed([refund_of("t1", DUE, "r1")]))
-        .at(open_time())
-        .then(Nothing)
-        .label(Label::Paid)
-        .outcome(Outcome::Duplicate);
+    let back = given(refunded())
+        .when(signed([refund_failed("t1", "r1")]))
+        .at(open_time());
+    super::Given {
+        request: back.after,
+    }
+    .when(signed([refund_of("t1", DUE, "r1")]))
+    .at(open_time())
+    .then(Nothing)
+    .label(Label::Paid)
+    .outcome(Outcome::Duplicate);
     given(paid())
         .when(signed([refund_failed("t1", "never-seen")]))
         .at(open_time())
@@ -202,7 +235,11 @@ fn money_that_came_back_pays_nothing_by_itself_f9() {
     // 600.00 of an open request went back, and then the refund failed: a person decides.
     let gone = refund_settled(RefundKind::Refund, Some("r1"), 60_000, 0, 60_000);
     for closing in [None, Some(expired())] {
-        let label = if closing.is_some() { Label::Expired } else { Label::Pending };
+        let label = if closing.is_some() {
+            Label::Expired
+        } else {
+            Label::Pending
+        };
         given(and(and(partially_paid(), [gone.clone()]), closing))
             .when(signed([refund_failed("t1", "r1")]))
             .at(open_time())
@@ -219,7 +256,10 @@ fn money_that_came_back_pays_nothing_by_itself_f9() {
 #[test]
 fn money_that_came_back_never_counts_beyond_what_was_verified_f9() {
     let gone = refund_settled(RefundKind::Refund, Some("r1"), 60_000, 0, 60_000);
-    let paid_otherwise = and(partially_paid(), [gone, money_came("t2", DUE, DUE, None), verified("t2")]);
+    let paid_otherwise = and(
+        partially_paid(),
+        [gone, money_came("t2", DUE, DUE, None), verified("t2")],
+    );
     given(paid_otherwise)
         .when(signed([refund_failed("t1", "r1")]))
         .at(open_time())
@@ -239,7 +279,13 @@ fn a_void_takes_everything_back_f10() {
         .at(open_time())
         .then([
             refund_settled(RefundKind::Void, None, DUE, 0, DUE),
-            case_named(1, ExceptionKind::UnrequestedVoid, "sim/sim-main/t1 150000", "t1", open_time()),
+            case_named(
+                1,
+                ExceptionKind::UnrequestedVoid,
+                "sim/sim-main/t1 150000",
+                "t1",
+                open_time(),
+            ),
         ])
         .label(Label::Refunded)
         .money(0, 0);
@@ -248,7 +294,10 @@ fn a_void_takes_everything_back_f10() {
 #[test]
 fn a_reversal_without_a_name_is_that_of_the_attempts_only_capture_f10() {
     let nameless = || fact(FactKind::Voided { reversal: None });
-    given(paid()).when(signed([nameless()])).at(open_time()).label(Label::Refunded);
+    given(paid())
+        .when(signed([nameless()]))
+        .at(open_time())
+        .label(Label::Refunded);
     let second = money_came("t2", DUE, 0, Some(ExceptionKind::DuplicatePayment));
     given(and(paid(), [second]))
         .when(signed([nameless()]))
@@ -296,12 +345,17 @@ fn a_dispute_about_a_second_payment_leaves_the_order_paid_f11() {
             case_named(1, ExceptionKind::Dispute, "d1", "t2", open_time()),
         ])
         .label(Label::Paid);
-    super::Given { request: opened.after }
-        .when(signed([dispute_lost("d1")]))
-        .at(open_time())
-        .then([dispute_closed("d1", "t2", DisputeOutcome::Lost, 0, DUE), resolved(1)])
-        .label(Label::Paid)
-        .money(DUE, 0);
+    super::Given {
+        request: opened.after,
+    }
+    .when(signed([dispute_lost("d1")]))
+    .at(open_time())
+    .then([
+        dispute_closed("d1", "t2", DisputeOutcome::Lost, 0, DUE),
+        resolved(1),
+    ])
+    .label(Label::Paid)
+    .money(DUE, 0);
 }
 
 #[test]
@@ -310,7 +364,13 @@ fn a_dispute_in_another_currency_is_about_the_whole_capture_f11() {
         .when(signed([dispute("t1", "d1", Some(usd(300)))]))
         .at(open_time())
         .then([
-            case_named(1, ExceptionKind::ProviderContradiction, "dispute d1", "t1", open_time()),
+            case_named(
+                1,
+                ExceptionKind::ProviderContradiction,
+                "dispute d1",
+                "t1",
+                open_time(),
+            ),
             dispute_opened("d1", "t1", DUE),
             case_named(2, ExceptionKind::Dispute, "d1", "t1", open_time()),
         ])
@@ -322,7 +382,10 @@ fn a_won_dispute_leaves_the_money_f12() {
     given(disputed())
         .when(signed([dispute_won("d1")]))
         .at(open_time())
-        .then([dispute_closed("d1", "t1", DisputeOutcome::Won, 0, 0), resolved(1)])
+        .then([
+            dispute_closed("d1", "t1", DisputeOutcome::Won, 0, 0),
+            resolved(1),
+        ])
         .label(Label::Paid)
         .money(DUE, 0);
 }
@@ -332,14 +395,20 @@ fn a_lost_dispute_takes_the_money_f13() {
     given(disputed())
         .when(signed([dispute_lost("d1")]))
         .at(open_time())
-        .then([dispute_closed("d1", "t1", DisputeOutcome::Lost, DUE, 0), resolved(1)])
+        .then([
+            dispute_closed("d1", "t1", DisputeOutcome::Lost, DUE, 0),
+            resolved(1),
+        ])
         .label(Label::ChargedBack)
         .money(0, 0);
     let part = case_named(1, ExceptionKind::Dispute, "d1", "t1", open_time());
     given(and(paid(), [dispute_opened("d1", "t1", 40_000), part]))
         .when(signed([dispute_lost("d1")]))
         .at(open_time())
-        .then([dispute_closed("d1", "t1", DisputeOutcome::Lost, 40_000, 0), resolved(1)])
+        .then([
+            dispute_closed("d1", "t1", DisputeOutcome::Lost, 40_000, 0),
+            resolved(1),
+        ])
         .label(Label::PartiallyRefunded)
         .money(110_000, 0);
 }
@@ -389,7 +458,13 @@ fn a_refund_of_disputed_money_is_critical_f14() {
     given(charged_back())
         .when(signed([refund_of("t1", 50_000, "r1")]))
         .at(open_time())
-        .then([case_named(2, ExceptionKind::RefundAndDispute, "r1", "t1", open_time())])
+        .then([case_named(
+            2,
+            ExceptionKind::RefundAndDispute,
+            "r1",
+            "t1",
+            open_time(),
+        )])
         .label(Label::ChargedBack)
         .money(0, 0);
 }
@@ -397,7 +472,12 @@ fn a_refund_of_disputed_money_is_critical_f14() {
 #[test]
 fn money_that_is_gone_twice_stays_with_a_person_f14() {
     let opened = case_named(1, ExceptionKind::RefundAndDispute, "d1", "t1", open_time());
-    let both = || and(refunded(), [dispute_opened("d1", "t1", DUE), opened.clone()]);
+    let both = || {
+        and(
+            refunded(),
+            [dispute_opened("d1", "t1", DUE), opened.clone()],
+        )
+    };
     given(both())
         .when(signed([dispute_lost("d1")]))
         .at(open_time())
@@ -406,7 +486,10 @@ fn money_that_is_gone_twice_stays_with_a_person_f14() {
     given(both())
         .when(signed([dispute_won("d1")]))
         .at(open_time())
-        .then([dispute_closed("d1", "t1", DisputeOutcome::Won, 0, 0), resolved(1)])
+        .then([
+            dispute_closed("d1", "t1", DisputeOutcome::Won, 0, 0),
+            resolved(1),
+        ])
         .label(Label::Refunded);
 }
 
@@ -458,9 +541,18 @@ fn a_part_that_went_back_before_is_no_refund_of_the_payment_f15() {
 fn money_of_a_closed_request_may_go_back_f15() {
     let came = |why| unapplied("t1", amd(DUE), why, EvidenceClass::LookedUp);
     for (events, label) in [
-        (and(pending(), [expired(), came(ExceptionKind::LatePayment)]), Label::Expired),
         (
-            and(pending(), [cancelled(CancelledBy::Client), came(ExceptionKind::PaidAfterCancel)]),
+            and(pending(), [expired(), came(ExceptionKind::LatePayment)]),
+            Label::Expired,
+        ),
+        (
+            and(
+                pending(),
+                [
+                    cancelled(CancelledBy::Client),
+                    came(ExceptionKind::PaidAfterCancel),
+                ],
+            ),
             Label::Cancelled,
         ),
     ] {
@@ -469,12 +561,17 @@ fn money_of_a_closed_request_may_go_back_f15() {
             .at(late())
             .label(label)
             .money(0, 0);
-        let disputed = given(events).when(signed([dispute("t1", "d1", None)])).at(late()).label(label);
-        super::Given { request: disputed.after }
-            .when(signed([dispute_lost("d1")]))
+        let disputed = given(events)
+            .when(signed([dispute("t1", "d1", None)]))
             .at(late())
-            .label(label)
-            .money(0, 0);
+            .label(label);
+        super::Given {
+            request: disputed.after,
+        }
+        .when(signed([dispute_lost("d1")]))
+        .at(late())
+        .label(label)
+        .money(0, 0);
     }
 }
 
@@ -483,5 +580,8 @@ fn amounts_win_over_the_providers_word_f16() {
     // RBS and Ameriabank say *refunded* for every refund; the amount says that it is a part.
     let mut word = refunded_so_far("t1", 50_000);
     word.provider_status = Some("REFUNDED".into());
-    given(paid()).when(looked_up([word])).at(open_time()).label(Label::PartiallyRefunded);
+    given(paid())
+        .when(looked_up([word]))
+        .at(open_time())
+        .label(Label::PartiallyRefunded);
 }

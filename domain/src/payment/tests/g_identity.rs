@@ -20,7 +20,12 @@ fn an_attempt_that_we_never_started_pays_nothing_g3() {
         given(events)
             .when(foreign(signed([captured("t9", amd(DUE))])))
             .at(open_time())
-            .then([case(1, ExceptionKind::ForeignAttempt, "pr_x-7", open_time())])
+            .then([case(
+                1,
+                ExceptionKind::ForeignAttempt,
+                "pr_x-7",
+                open_time(),
+            )])
             .label(before.label())
             .money(before.applied().minor(), 0)
             .outcome(Outcome::Refused);
@@ -47,10 +52,20 @@ fn unproved_foreign_attempts_share_one_case_g3() {
     let first = given(pending())
         .when(foreign(lie("t8")))
         .at(open_time())
-        .then([case(1, ExceptionKind::ForeignAttempt, "sim-main", open_time())]);
+        .then([case(
+            1,
+            ExceptionKind::ForeignAttempt,
+            "sim-main",
+            open_time(),
+        )]);
     let mut second = foreign(lie("t9"));
     second.target = Target::Foreign(reference("pr_x-8"));
-    super::Given { request: first.after }.when(second).at(open_time()).then(Nothing);
+    super::Given {
+        request: first.after,
+    }
+    .when(second)
+    .at(open_time())
+    .then(Nothing);
 }
 
 #[test]
@@ -61,7 +76,12 @@ fn money_that_paid_another_request_is_only_told_g4() {
         given(events)
             .when(reuse())
             .at(open_time())
-            .then([case(1, ExceptionKind::TxnReused, "sim/sim-main/t9", open_time())])
+            .then([case(
+                1,
+                ExceptionKind::TxnReused,
+                "sim/sim-main/t9",
+                open_time(),
+            )])
             .label(before.label())
             .money(before.applied().minor(), 0);
     }
@@ -73,9 +93,11 @@ fn an_answer_about_another_order_pays_nothing_g5() {
     theirs.provider_order_ref = Some(reference("another-order"));
     let mut ours = captured("t9", amd(DUE));
     ours.our_reference = Some(our_reference(2));
-    for (events, label) in
-        [(pending(), Label::Pending), (paid(), Label::Paid), (expired_unpaid(), Label::Expired)]
-    {
+    for (events, label) in [
+        (pending(), Label::Pending),
+        (paid(), Label::Paid),
+        (expired_unpaid(), Label::Expired),
+    ] {
         for fact in [&theirs, &ours] {
             given(events.clone())
                 .when(looked_up([fact.clone()]))
@@ -87,7 +109,10 @@ fn an_answer_about_another_order_pays_nothing_g5() {
     }
     let mut same = captured("t1", amd(DUE));
     (same.provider_order_ref, same.our_reference) = (Some(order_ref(1)), Some(our_reference(1)));
-    given(pending()).when(looked_up([same])).at(open_time()).label(Label::Paid);
+    given(pending())
+        .when(looked_up([same]))
+        .at(open_time())
+        .label(Label::Paid);
 }
 
 #[test]
@@ -113,7 +138,10 @@ fn test_money_never_pays_a_live_order_g7() {
     let test_order = pending_with(|terms| terms.mode = Mode::Test);
     for (events, facts) in [
         (pending(), said(Some(Mode::Test))),
-        (test_order.clone(), said(Some(Mode::Live)).rules(test_account)),
+        (
+            test_order.clone(),
+            said(Some(Mode::Live)).rules(test_account),
+        ),
         // The account is of the other mode, whatever its messages say.
         (pending(), said(None).rules(test_account)),
         (test_order, said(None)),
@@ -126,5 +154,8 @@ fn test_money_never_pays_a_live_order_g7() {
             .money(0, 0)
             .outcome(Outcome::Refused);
     }
-    given(pending()).when(said(Some(Mode::Live))).at(open_time()).label(Label::Paid);
+    given(pending())
+        .when(said(Some(Mode::Live)))
+        .at(open_time())
+        .label(Label::Paid);
 }

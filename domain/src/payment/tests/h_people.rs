@@ -10,16 +10,31 @@ use crate::payment::label::BotLabel;
 use crate::payment::{Command, Event, Label, Refusal};
 
 fn notice() -> Command {
-    Command::RecordNotice { kind: NoticeKind::Screenshot, media: "image/png".into(), bytes: 9 }
+    Command::RecordNotice {
+        kind: NoticeKind::Screenshot,
+        media: "image/png".into(),
+        bytes: 9,
+    }
 }
 
 fn noticed() -> Event {
-    Event::PayerNoticeRecorded { kind: NoticeKind::Screenshot, media: "image/png".into(), bytes: 9 }
+    Event::PayerNoticeRecorded {
+        kind: NoticeKind::Screenshot,
+        media: "image/png".into(),
+        bytes: 9,
+    }
 }
 
 #[test]
 fn a_screenshot_pays_nothing_h1() {
-    for events in [pending(), processing(), partially_paid(), expired_unpaid(), cancelled_unpaid(), paid()] {
+    for events in [
+        pending(),
+        processing(),
+        partially_paid(),
+        expired_unpaid(),
+        cancelled_unpaid(),
+        paid(),
+    ] {
         let before = given(events.clone()).request.unwrap();
         given(events)
             .when(notice())
@@ -41,7 +56,10 @@ fn a_notice_that_no_provider_can_answer_goes_to_a_person_h1() {
     given(fresh())
         .when(notice())
         .at(open_time())
-        .then([noticed(), case(1, ExceptionKind::PayerNotice, "notice 1", open_time())])
+        .then([
+            noticed(),
+            case(1, ExceptionKind::PayerNotice, "notice 1", open_time()),
+        ])
         .label(Label::Pending);
 }
 
@@ -54,8 +72,14 @@ fn a_notice_that_the_look_up_denies_goes_to_a_person_h1() {
         .at(open_time())
         .then([denied()])
         .label(Label::Pending);
-    given(told()).when(looked_up([])).at(open_time()).then([denied()]);
-    given(and(told(), [denied()])).when(looked_up([])).at(open_time()).then(Nothing);
+    given(told())
+        .when(looked_up([]))
+        .at(open_time())
+        .then([denied()]);
+    given(and(told(), [denied()]))
+        .when(looked_up([]))
+        .at(open_time())
+        .then(Nothing);
 }
 
 #[test]
@@ -71,7 +95,9 @@ fn a_notice_that_the_look_up_confirms_needs_nobody_h1() {
 #[test]
 fn no_answer_denies_no_notice_h1() {
     let told = and(pending(), [noticed()]);
-    let decided = given(told).when(looked_up([fact(FactKind::Unknown)])).at(open_time());
+    let decided = given(told)
+        .when(looked_up([fact(FactKind::Unknown)]))
+        .at(open_time());
     assert!(!decided.after.unwrap().in_review());
 }
 
@@ -87,6 +113,12 @@ fn a_notice_is_not_evidence_h1() {
 #[test]
 fn notices_are_limited_h1() {
     let many = and(pending(), (0..20).map(|_| noticed()));
-    given(many).when(notice()).at(open_time()).then(Refusal::TooManyNotices { max: 20 });
-    given([]).when(notice()).at(open_time()).then(Refusal::UnknownRequest);
+    given(many)
+        .when(notice())
+        .at(open_time())
+        .then(Refusal::TooManyNotices { max: 20 });
+    given([])
+        .when(notice())
+        .at(open_time())
+        .then(Refusal::UnknownRequest);
 }

@@ -104,7 +104,9 @@ impl Incoming {
             Self::DisputeOpened => dispute("t1", "new", None),
             Self::DisputeWon => dispute_won("d1"),
             Self::DisputeLost => dispute_lost("d1"),
-            Self::TimerConfirmed | Self::TimerProcessing | Self::TimerUnknown | Self::Cancel => return None,
+            Self::TimerConfirmed | Self::TimerProcessing | Self::TimerUnknown | Self::Cancel => {
+                return None;
+            }
         })
     }
 
@@ -172,7 +174,9 @@ fn expected(before: Label, incoming: Incoming) -> Label {
         // F9.
         (L::PartiallyRefunded | L::Refunded, I::RefundFailed) => L::Paid,
         // F11, F14.
-        (L::Paid | L::PartiallyRefunded | L::Refunded | L::ChargedBack, I::DisputeOpened) => L::Disputed,
+        (L::Paid | L::PartiallyRefunded | L::Refunded | L::ChargedBack, I::DisputeOpened) => {
+            L::Disputed
+        }
         // F12, F13.
         (L::Disputed, I::DisputeWon) => L::Paid,
         (L::Disputed, I::DisputeLost) => L::ChargedBack,
@@ -186,7 +190,11 @@ fn every_cell_of_the_matrix_ends_in_its_label() {
     for (label, events, exact) in lines() {
         assert_eq!(given(events.clone()).request.unwrap().label(), label);
         for incoming in COLUMNS {
-            for class in [EvidenceClass::Signed, EvidenceClass::LookedUp, EvidenceClass::Settlement] {
+            for class in [
+                EvidenceClass::Signed,
+                EvidenceClass::LookedUp,
+                EvidenceClass::Settlement,
+            ] {
                 let decided = given(events.clone())
                     .when(incoming.command(class, exact))
                     .at(incoming.moment());
@@ -219,9 +227,13 @@ fn any_two_incomings_after_each_other_keep_the_money_together() {
                 .after;
             for second in COLUMNS {
                 let command = second.command(EvidenceClass::LookedUp, exact);
-                let once_more = Given { request: after.clone() };
+                let once_more = Given {
+                    request: after.clone(),
+                };
                 // `at` counts the money and repeats the command.
-                once_more.when(command).at(first.moment().max(second.moment()));
+                once_more
+                    .when(command)
+                    .at(first.moment().max(second.moment()));
             }
         }
     }

@@ -4,10 +4,11 @@
 //! command, which may leave no second trace, replays the events, and counts the money. The name of a
 //! test ends in its row.
 
-mod build;
 mod a_normal;
 mod b_duplicates;
+mod build;
 mod c_order;
+mod cases_page;
 mod d_amounts;
 mod e_closing;
 mod f_reversals;
@@ -16,7 +17,6 @@ mod h_people;
 mod matrix;
 mod properties;
 mod wire;
-mod cases_page;
 
 use super::observe::{Recorded, record};
 use super::{Command, Event, Label, Outcome, Refusal, Request, decide, evolve};
@@ -25,7 +25,9 @@ use crate::time::Timestamp;
 /// What happened so far.
 pub(super) fn given(events: impl IntoIterator<Item = Event>) -> Given {
     let events: Vec<Event> = events.into_iter().collect();
-    Given { request: fold(None, &events) }
+    Given {
+        request: fold(None, &events),
+    }
 }
 
 /// Folds events on a state.
@@ -40,7 +42,10 @@ pub(super) struct Given {
 impl Given {
     /// What is asked for.
     pub(super) fn when(self, command: impl Into<Command>) -> When {
-        When { given: self, command: command.into() }
+        When {
+            given: self,
+            command: command.into(),
+        }
     }
 }
 
@@ -62,13 +67,20 @@ impl When {
         }
         let outcome = match (&before, &self.command) {
             (Some(before), Command::RecordFacts(facts)) => {
-                let Recorded { events: recorded, outcome } = record(before, facts, now);
+                let Recorded {
+                    events: recorded,
+                    outcome,
+                } = record(before, facts, now);
                 assert_eq!(recorded, events, "`record` and `decide` agree");
                 Some(outcome)
             }
             _ => None,
         };
-        Decided { decided, after, outcome }
+        Decided {
+            decided,
+            after,
+            outcome,
+        }
     }
 }
 
@@ -135,8 +147,17 @@ impl Decided {
     pub(super) fn money(self, applied: i64, unapplied: i64) -> Self {
         let request = self.after.as_ref().unwrap();
         let due = request.terms().amount.currency();
-        let waiting = request.unapplied().into_iter().find(|sum| sum.currency() == due);
-        assert_eq!((request.applied().minor(), waiting.map_or(0, |sum| sum.minor())), (applied, unapplied));
+        let waiting = request
+            .unapplied()
+            .into_iter()
+            .find(|sum| sum.currency() == due);
+        assert_eq!(
+            (
+                request.applied().minor(),
+                waiting.map_or(0, |sum| sum.minor())
+            ),
+            (applied, unapplied)
+        );
         self
     }
 }
@@ -145,11 +166,19 @@ impl Decided {
 #[track_caller]
 pub(super) fn assert_conserved(request: &Request) {
     for (key, capture) in request.captures() {
-        let places =
-            [capture.applied, capture.unapplied, capture.returned_applied, capture.returned_unapplied];
+        let places = [
+            capture.applied,
+            capture.unapplied,
+            capture.returned_applied,
+            capture.returned_unapplied,
+        ];
         assert!(places.iter().all(|minor| *minor >= 0), "{key}: {capture:?}");
         let sum: i128 = places.iter().map(|minor| i128::from(*minor)).sum();
-        assert_eq!(sum, i128::from(capture.amount.minor()), "{key}: {capture:?}");
+        assert_eq!(
+            sum,
+            i128::from(capture.amount.minor()),
+            "{key}: {capture:?}"
+        );
     }
 }
 

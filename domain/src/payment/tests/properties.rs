@@ -28,11 +28,15 @@ fn minor() -> impl Strategy<Value = i64> {
 }
 
 fn money() -> impl Strategy<Value = Money> {
-    (minor(), prop::bool::weighted(0.9)).prop_map(|(minor, due)| if due { amd(minor) } else { usd(minor) })
+    (minor(), prop::bool::weighted(0.9))
+        .prop_map(|(minor, due)| if due { amd(minor) } else { usd(minor) })
 }
 
 fn terms_of_any_scenario() -> impl Strategy<Value = Terms> {
-    let policies = select(vec![PartialPolicy::RejectToReview, PartialPolicy::Accumulate]);
+    let policies = select(vec![
+        PartialPolicy::RejectToReview,
+        PartialPolicy::Accumulate,
+    ]);
     let amounts = prop_oneof![4 => Just(DUE), 1 => minor()];
     let tolerances = prop_oneof![4 => Just(0), 1 => 0..=5_i64, 1 => minor()];
     (policies, amounts, tolerances).prop_map(|(partial, minor, tolerance)| {
@@ -78,14 +82,25 @@ fn a_reversal() -> impl Strategy<Value = Fact> {
     let kind = prop_oneof![
         id().prop_map(|reversal| FactKind::Voided { reversal }),
         (money(), id()).prop_map(|(money, reversal)| {
-            FactKind::Refunded { amount: RefundAmount::Delta(money), reversal }
+            FactKind::Refunded {
+                amount: RefundAmount::Delta(money),
+                reversal,
+            }
         }),
         (cumulative, id()).prop_map(|(minor, reversal)| {
-            FactKind::Refunded { amount: RefundAmount::Cumulative(sum(minor)), reversal }
+            FactKind::Refunded {
+                amount: RefundAmount::Cumulative(sum(minor)),
+                reversal,
+            }
         }),
         id().prop_map(|reversal| FactKind::RefundFailed { reversal }),
         (dispute_id(), prop::option::of(money())).prop_map(|(dispute, amount)| {
-            FactKind::DisputeOpened { dispute, amount, reason: None, due_by: None }
+            FactKind::DisputeOpened {
+                dispute,
+                amount,
+                reason: None,
+                due_by: None,
+            }
         }),
         dispute_id().prop_map(|dispute| FactKind::DisputeWon { dispute }),
         dispute_id().prop_map(|dispute| FactKind::DisputeLost { dispute }),
@@ -108,10 +123,15 @@ fn observation(more: impl Strategy<Value = Fact>) -> impl Strategy<Value = Comma
         EvidenceClass::Settlement,
     ]);
     let facts = (vec(a_capture(), 0..=2), prop::option::of(more));
-    (classes, facts, 1..=3_u32, any::<bool>()).prop_map(|(class, (mut facts, more), attempt_no, look_up)| {
-        facts.extend(more);
-        says(class, facts).about(attempt_no).rules(|rules| rules.look_up = look_up).into()
-    })
+    (classes, facts, 1..=3_u32, any::<bool>()).prop_map(
+        |(class, (mut facts, more), attempt_no, look_up)| {
+            facts.extend(more);
+            says(class, facts)
+                .about(attempt_no)
+                .rules(|rules| rules.look_up = look_up)
+                .into()
+        },
+    )
 }
 
 /// Everything but facts.
@@ -138,7 +158,10 @@ fn order() -> impl Strategy<Value = Command> {
 }
 
 fn moment() -> impl Strategy<Value = Timestamp> {
-    select(vec!["11:00:00", "11:30:00", "11:30:00", "12:00:00", "12:10:00", "13:30:00"]).prop_map(time)
+    select(vec![
+        "11:00:00", "11:30:00", "11:30:00", "12:00:00", "12:10:00", "13:30:00",
+    ])
+    .prop_map(time)
 }
 
 type Steps = Vec<(Command, Timestamp)>;
@@ -150,7 +173,12 @@ fn steps(more: impl Strategy<Value = Fact> + 'static) -> impl Strategy<Value = S
 
 /// Two attempts, then the steps. Each is checked by [`super::When::at`] on its way.
 fn live(terms: Terms, steps: Steps, mut seen: impl FnMut(&Request)) -> (Request, Vec<Event>) {
-    let mut events = vec![Event::Created(Box::new(terms)), started(1), registered(1), started(2)];
+    let mut events = vec![
+        Event::Created(Box::new(terms)),
+        started(1),
+        registered(1),
+        started(2),
+    ];
     let mut request = fold(None, &events);
     for (command, now) in steps {
         let decided = Given { request }.when(command).at(now);
@@ -178,11 +206,16 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     prop_oneof![a_word(), a_reversal()]
 }
 
+/// Facts, each with its attempt.
+type Told = Vec<(u32, Fact)>;
+
 /// Captures of different money, refusals and progress of three attempts: (attempt, fact).
-fn a_set_of_facts() -> impl Strategy<Value = Vec<(u32, Fact)>> {
+fn a_set_of_facts() -> impl Strategy<Value = Told> {
     let captures = vec((1..=3_u32, minor()), 0..4).prop_map(|all| {
         let named = all.into_iter().enumerate();
-        named.map(|(n, (attempt, minor))| (attempt, captured(&format!("t{n}"), amd(minor)))).collect()
+        named
+            .map(|(n, (attempt, minor))| (attempt, captured(&format!("t{n}"), amd(minor))))
+            .collect()
     });
     let words = select(vec![FactKind::Declined, FactKind::Processing]).prop_map(fact);
     (captures, vec((1..=3_u32, words), 0..4)).prop_map(|(mut facts, words): (Vec<_>, Vec<_>)| {
@@ -191,11 +224,13 @@ fn a_set_of_facts() -> impl Strategy<Value = Vec<(u32, Fact)>> {
     })
 }
 
-fn in_some_order_with_repeats() -> impl Strategy<Value = (Vec<(u32, Fact)>, Vec<(u32, Fact)>)> {
+fn in_some_order_with_repeats() -> impl Strategy<Value = (Told, Told)> {
     a_set_of_facts().prop_flat_map(|facts| {
         let repeated = vec(0..facts.len().max(1), 0..4);
         (Just(facts.clone()).prop_shuffle(), repeated).prop_flat_map(move |(shuffled, repeats)| {
-            let again = repeats.into_iter().filter_map(|place| facts.get(place).cloned());
+            let again = repeats
+                .into_iter()
+                .filter_map(|place| facts.get(place).cloned());
             let all: Vec<_> = shuffled.into_iter().chain(again).collect();
             (Just(facts.clone()), Just(all).prop_shuffle())
         })
@@ -208,7 +243,7 @@ proptest! {
         (told, told_otherwise) in in_some_order_with_repeats(),
         partial in select(vec![PartialPolicy::RejectToReview, PartialPolicy::Accumulate]),
     ) {
-        let end = |facts: Vec<(u32, Fact)>| {
+        let end = |facts: Told| {
             let mut terms = terms();
             terms.rules.partial = partial;
             let mut history = vec![Event::Created(Box::new(terms))];
@@ -305,16 +340,18 @@ fn any_money_event() -> impl Strategy<Value = Event> {
     let parts = || (transaction().prop_map(key), number(), number());
     let id = || reference("r1");
     prop_oneof![
-        (parts(), money()).prop_map(|((capture, applied, unapplied), amount)| Event::PaymentCaptured {
-            capture,
-            attempt_no: 1,
-            amount,
-            applied,
-            unapplied,
-            why: None,
-            class: EvidenceClass::Signed,
-            provider_time: None,
-            provider_status: None,
+        (parts(), money()).prop_map(|((capture, applied, unapplied), amount)| {
+            Event::PaymentCaptured {
+                capture,
+                attempt_no: 1,
+                amount,
+                applied,
+                unapplied,
+                why: None,
+                class: EvidenceClass::Signed,
+                provider_time: None,
+                provider_status: None,
+            }
         }),
         parts().prop_map(|(capture, minor, _)| Event::CaptureUnapplied {
             capture,
