@@ -10,8 +10,10 @@
 
 pub mod binary;
 pub mod contract;
+pub mod delivery_world;
 pub mod node;
 pub mod process_ledger;
 pub mod quiet_provider;
+pub mod receiver;
 pub mod whole_log;
 pub mod world;

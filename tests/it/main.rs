@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod contract;
+mod deliveries;
 mod disk_faults;
 mod http_limits;
 mod http_policy;
