@@ -159,11 +159,11 @@ fn nothing_is_unsafe() {
 
 #[test]
 fn the_domain_never_awaits_i1() {
-    // The port traits are declared there for others to fulfil; nothing in the domain calls them.
+    // The port traits are declared there for others to fulfil; a default method of one may wait for
+    // another method of it, and nothing in the domain calls them.
     let domain = rust(&["domain/src/"]);
-    let awaits = outside(&domain, &[], &[".await"]);
-    let asynchronous = outside(&domain, &["domain/src/ports/"], &["async"]);
-    assert_eq!([awaits, asynchronous].concat(), [""; 0]);
+    let ports = ["domain/src/ports/"];
+    assert_eq!(outside(&domain, &ports, &[".await", "async"]), [""; 0]);
 }
 
 #[test]
