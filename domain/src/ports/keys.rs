@@ -1,5 +1,7 @@
 //! Data keys, evidence and shared secrets.
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
 
 use super::event_store::BoxError;
@@ -72,6 +74,9 @@ pub struct EvidenceBlob {
     pub bytes: Vec<u8>,
 }
 
+/// A blob on its way to the disk.
+pub type Keeping<'a> = Pin<Box<dyn Future<Output = Result<Commitment, EvidenceError>> + Send + 'a>>;
+
 /// Raw bytes (notifications, look-up answers, payer notices), sealed, named by their commitment,
 /// and durable before the event that names them.
 #[async_trait]
@@ -81,13 +86,8 @@ pub trait EvidenceStore: Send + Sync {
     ///
     /// # Errors
     /// [`EvidenceError::CardNumber`] keeps nothing.
-    async fn keep(
-        &self,
-        scope: &KeyScope,
-        media: &str,
-        bytes: &[u8],
-    ) -> Result<Commitment, EvidenceError> {
-        self.keep_knowing(scope, media, bytes, &[]).await
+    fn keep<'a>(&'a self, scope: &'a KeyScope, media: &'a str, bytes: &'a [u8]) -> Keeping<'a> {
+        self.keep_knowing(scope, media, bytes, &[])
     }
 
     /// As [`EvidenceStore::keep`], where `known` are identifiers that were read out of `bytes` and

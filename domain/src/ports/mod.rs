@@ -11,7 +11,7 @@ pub use event_store::{
     Filter, Outcome, Page, Position, ReadError, StoreIdentity,
 };
 pub use http_out::{HttpOut, OutAnswer, OutError, OutRequest};
-pub use keys::{EvidenceBlob, EvidenceError, EvidenceStore, Keyring, KeyringError, Secret, SecretPurpose, Secrets};
+pub use keys::{EvidenceBlob, EvidenceError, EvidenceStore, Keeping, Keyring, KeyringError, Secret, SecretPurpose, Secrets};
 pub use provider::{
     Acknowledge, Authentic, InboundProvider, InboundRequest, LookUp, LookUpOutcome, NotUnderstood, ProviderAnswer, ProviderApi,
     RegisterOutcome, Registration, Rejected,
