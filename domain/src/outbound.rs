@@ -10,13 +10,16 @@ use serde_json::{Map, Value, json};
 
 use crate::codec::{CodecError, decode};
 use crate::digest::Digest32;
+use crate::ids::CaseId;
 use crate::money::Sum;
 use crate::payment::event::{CancelledBy, DisputeOutcome, RefundKind};
 use crate::payment::evidence::Mode;
+use crate::payment::exception::{ExceptionKind, Severity};
 use crate::payment::{CaptureKey, Event, Label, Request, evolve};
 use crate::record::Envelope;
 use crate::subscriber;
 use crate::time::Timestamp;
+use crate::unmatched;
 
 /// A rendered event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub struct Outbound {
 }
 
 /// Names that a subscriber may opt in to.
-pub const OPT_IN: [&str; 2] = ["exception_opened", "payment_partially_paid"];
+pub const OPT_IN: [&str; 3] = ["exception_opened", "exception_resolved", "payment_partially_paid"];
 
 /// A request's stream so far, as far as bodies need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,8 +112,11 @@ impl Story {
                 Some(("payment_partially_paid", "payment.partially_paid", true, data))
             }
             Event::ExceptionOpened { case, kind, severity, due, .. } => {
-                let data = json!({ "case": case, "kind": kind, "severity": severity, "due": due });
-                Some(("exception_opened", "exception.opened", true, data))
+                Some(("exception_opened", "exception.opened", true, exception(case, *kind, *severity, *due)))
+            }
+            Event::ExceptionResolved { case, resolution } => {
+                let data = json!({ "case": case, "resolution": resolution });
+                Some(("exception_resolved", "exception.resolved", true, data))
             }
             Event::Created(_)
             | Event::AttemptStarted { .. }
@@ -126,8 +132,7 @@ impl Story {
             | Event::RefundReversed { .. }
             | Event::DisputeOpened { .. }
             | Event::DisputeClosed { .. }
-            | Event::PayerNoticeRecorded { .. }
-            | Event::ExceptionResolved { .. } => None,
+            | Event::PayerNoticeRecorded { .. } => None,
         };
         let Some((name, ce_type, opt_in, data)) = told else { return Ok(None) };
         let subject = request.terms().id.to_string();
@@ -210,6 +215,28 @@ fn with_common(request: &Request, data: Value, origin: &str, leaf_hash: Digest32
     Value::Object(members)
 }
 
+fn exception(case: &CaseId, kind: ExceptionKind, severity: Severity, due: Timestamp) -> Value {
+    json!({ "case": case, "kind": kind, "severity": severity, "due": due })
+}
+
+/// What others hear of money that no request explains. Its subject is the unmatched id.
+///
+/// # Errors
+/// [`CodecError`].
+pub fn unmatched_event(envelope: &Envelope, leaf_hash: Digest32) -> Result<Option<Outbound>, CodecError> {
+    match decode(envelope)? {
+        unmatched::Event::Observed(_) => Ok(None),
+        unmatched::Event::ExceptionOpened { case, kind, severity, due, .. } => {
+            let subject = envelope.stream.key().to_owned();
+            let mut data = exception(&case, kind, severity, due);
+            data["merchant_id"] = json!(envelope.merchant);
+            data["log"] = json!({ "origin": envelope.origin, "leaf_hash": leaf_hash });
+            let body = cloud_event(envelope, "exception.opened", &subject, data)?;
+            Ok(Some(Outbound { name: "exception_opened", subject, opt_in: true, body }))
+        }
+    }
+}
+
 /// A test event, for one subscriber.
 ///
 /// # Errors
@@ -260,3 +287,7 @@ fn cloud_event(envelope: &Envelope, ce_type: &str, subject: &str, data: Value) -
 #[cfg(test)]
 #[path = "outbound_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "outbound_golden_tests.rs"]
+mod golden_tests;

@@ -8,19 +8,19 @@ use crate::payment::{PartialPolicy, PricedBy, Rules, Terms};
 use crate::record::tests::envelope;
 use crate::stream::{StreamId, Version};
 
-fn amd(minor: i64) -> Money {
+pub(super) fn amd(minor: i64) -> Money {
     Money::new(minor, Currency::from_code("AMD").unwrap()).unwrap()
 }
 
-fn id() -> PaymentRequestId {
+pub(super) fn id() -> PaymentRequestId {
     PaymentRequestId::parse(format!("pr_{}", "a".repeat(26))).unwrap()
 }
 
-fn capture() -> CaptureKey {
+pub(super) fn capture() -> CaptureKey {
     CaptureKey::parse("sim/sim-main/st_1").unwrap()
 }
 
-fn created() -> Event {
+pub(super) fn created() -> Event {
     Event::Created(Box::new(Terms {
         id: id(),
         merchant: MerchantId::parse("shop").unwrap(),
@@ -42,7 +42,7 @@ fn created() -> Event {
     }))
 }
 
-fn paid() -> Vec<Event> {
+pub(super) fn paid() -> Vec<Event> {
     let started = Event::AttemptStarted {
         attempt_no: 1,
         provider: ProviderCode::parse("sim").unwrap(),
@@ -73,7 +73,7 @@ fn paid() -> Vec<Event> {
     vec![created(), started, captured, verified]
 }
 
-fn told(events: &[Event]) -> Vec<Outbound> {
+pub(super) fn told(events: &[Event]) -> Vec<Outbound> {
     let mut story = Story::default();
     let mut told = vec![];
     for (version, event) in events.iter().enumerate() {

@@ -85,7 +85,7 @@ pub fn schemas() -> Value {
         })),
         "NewSubscriber": object(&["id", "url"], json!({
             "id": text("Its name."), "url": text("Where events are sent; https."),
-            "opt_in": { "type": "array", "items": text("exception_opened or payment_partially_paid.") }
+            "opt_in": { "type": "array", "items": text("exception_opened, exception_resolved or payment_partially_paid.") }
         })),
         "Subscriber": answer(&["id", "state"], json!({
             "id": text("Its name."), "url": text("Where events are sent."), "state": text("active or paused."),

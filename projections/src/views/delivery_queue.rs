@@ -13,7 +13,7 @@ use domain::delivery::id::delivery_id;
 use domain::delivery::{self, Delivery, State};
 use domain::digest::Digest32;
 use domain::ids::{DeliveryId, EventId, MerchantId, SubscriberId};
-use domain::outbound::{Outbound, Story, test_event};
+use domain::outbound::{Outbound, Story, test_event, unmatched_event};
 use domain::record::{Envelope, Recorded};
 use domain::stream::{Category, Version};
 use domain::subscriber::{self, Subscriber};
@@ -241,7 +241,7 @@ impl View for DeliveryQueueView {
     }
 
     fn reads(&self) -> &'static [Category] {
-        &[Category::PaymentRequest, Category::Subscriber, Category::Delivery]
+        &[Category::PaymentRequest, Category::Unmatched, Category::Subscriber, Category::Delivery]
     }
 
     /// A payment whose event cannot be rendered is held back for all subscribers; all others flow.
@@ -253,10 +253,13 @@ impl View for DeliveryQueueView {
         match event.stream.category() {
             Category::PaymentRequest => of_request(event, envelope, rows),
             Category::Subscriber => of_subscriber(event, envelope, rows),
+            Category::Unmatched => match unmatched_event(envelope, event.record.leaf_hash())? {
+                Some(told) => tell(&told, envelope, rows),
+                None => Ok(()),
+            },
             Category::Delivery => of_delivery(event, envelope, rows),
             Category::Quote
             | Category::Notification
-            | Category::Unmatched
             | Category::Case
             | Category::ReferenceSequence
             | Category::Client
@@ -273,12 +276,20 @@ fn of_request(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Res
     let mut row = load::<StoryRow>(rows, &stream)?.unwrap_or_else(|| StoryRow { stream, story: Story::default() });
     let told = row.story.tell(envelope, event.record.leaf_hash())?;
     save(rows, &row)?;
-    let (Some(told), Some(merchant)) = (told, &envelope.merchant) else { return Ok(()) };
+    match told {
+        Some(told) => tell(&told, envelope, rows),
+        None => Ok(()),
+    }
+}
+
+/// Queues it for every subscriber of its merchant that wants it at this place of the log.
+fn tell(told: &Outbound, envelope: &Envelope, rows: &mut dyn Rows) -> Result<(), ApplyError> {
+    let Some(merchant) = &envelope.merchant else { return Ok(()) };
     let subscribers: Vec<SubscriberRow> = find(rows, "merchant", merchant.as_str())?;
     for SubscriberRow { subscriber, .. } in subscribers {
         let wanted = !told.opt_in || subscriber.opt_in.contains(told.name);
         if wanted && !subscriber.removed {
-            queue(&subscriber, &told, envelope, rows)?;
+            queue(&subscriber, told, envelope, rows)?;
         }
     }
     Ok(())
