@@ -189,23 +189,20 @@ impl DeliveryWorld {
     }
 
     /// Lets time pass until something is so.
-    #[track_caller]
-    pub fn until<'a>(
-        &'a mut self,
-        what: &'a str,
-        so: impl Fn(&[DeliveryRow]) -> bool + 'a,
-    ) -> impl Future<Output = Vec<DeliveryRow>> + 'a {
-        async move {
-            for _ in 0..LOOKS_MAX {
-                self.catch_up().await;
-                let rows = self.rows().await;
-                if so(&rows) {
-                    return rows;
-                }
-                self.pass().await;
+    pub async fn until(
+        &mut self,
+        what: &str,
+        so: impl Fn(&[DeliveryRow]) -> bool,
+    ) -> Vec<DeliveryRow> {
+        for _ in 0..LOOKS_MAX {
+            self.catch_up().await;
+            let rows = self.rows().await;
+            if so(&rows) {
+                return rows;
             }
-            panic!("it never came to this: {what}; {:#?}", self.rows().await);
+            self.pass().await;
         }
+        panic!("it never came to this: {what}; {:#?}", self.rows().await);
     }
 
     /// Lets so much time pass, in strides.

@@ -134,7 +134,6 @@ impl App {
         reason: (ReasonCode, Option<String>),
     ) -> Result<Delivery, AppError> {
         let row = self.delivery_row(merchant, id).await?;
-        let pair = Pair { subscriber: row.subscriber, event_id: row.event_id };
         for _ in 0..DECIDE_AGAIN_MAX {
             let folded = self.fold_delivery(id).await?;
             if let Some(key) = &context.idempotency {
@@ -146,7 +145,7 @@ impl App {
                 }
             }
             let reason = Some(reason.clone());
-            match self.append_outcome(merchant, id, &pair, folded, context, command, reason).await? {
+            match self.append_outcome(&row, folded, context, command, reason).await? {
                 Some(delivery) => return Ok(delivery),
                 None => continue,
             }
@@ -168,9 +167,7 @@ impl App {
     /// [`AppError`].
     pub async fn append_outcome(
         &self,
-        merchant: &MerchantId,
-        id: &DeliveryId,
-        pair: &Pair,
+        row: &DeliveryRow,
         folded: Folded<Delivery>,
         context: &Context,
         command: &Command,
@@ -178,7 +175,8 @@ impl App {
     ) -> Result<Option<Delivery>, AppError> {
         let expect = folded.expect();
         let known = folded.state.unwrap_or_default();
-        let events = delivery::decide(id, pair, &known, command, self.recorder.now())?;
+        let pair = Pair { subscriber: row.subscriber.clone(), event_id: row.event_id };
+        let events = delivery::decide(&row.id, &pair, &known, command, self.recorder.now())?;
         let after = events.iter().fold(Some(known), delivery::evolve).unwrap_or_default();
         if events.is_empty() {
             return Ok(Some(after));
@@ -188,9 +186,9 @@ impl App {
             None => Draft::of(event),
         };
         let decision = Decision {
-            stream: &StreamId::delivery(id),
+            stream: &StreamId::delivery(&row.id),
             expect,
-            merchant: Some(merchant),
+            merchant: Some(&row.merchant),
             command: match command {
                 Command::Record(_) => "record_try",
                 Command::Quarantine(_) => "quarantine",

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use domain::delivery::event::{OurFault, Pair};
+use domain::delivery::event::OurFault;
 use domain::delivery::schedule::retry_after;
 use domain::delivery::{Answer, Command, Delivery, Failure, State, signature};
 use domain::digest::Digest32;
@@ -88,12 +88,8 @@ pub(super) async fn give_up(app: &App, row: &DeliveryRow) -> Result<(), AppError
 
 async fn stop_trying(app: &App, row: &DeliveryRow, command: &Command) -> Result<Attempted, AppError> {
     let folded = app.fold_delivery(&row.id).await?;
-    app.append_outcome(&row.merchant, &row.id, &pair(row), folded, &Context::job(ENTRY), command, None).await?;
+    app.append_outcome(row, folded, &Context::job(ENTRY), command, None).await?;
     Ok(Attempted::Skipped)
-}
-
-fn pair(row: &DeliveryRow) -> Pair {
-    Pair { subscriber: row.subscriber.clone(), event_id: row.event_id }
 }
 
 async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attempted, AppError> {
@@ -186,8 +182,7 @@ async fn record(app: &App, row: &DeliveryRow, folded: &Folded<Delivery>, command
     let context = Context::job(ENTRY);
     let mut pauses = RECORD_AGAIN.iter();
     loop {
-        let recorded =
-            app.append_outcome(&row.merchant, &row.id, &pair(row), folded.clone(), &context, command, None).await;
+        let recorded = app.append_outcome(row, folded.clone(), &context, command, None).await;
         match (recorded, pauses.next()) {
             (Ok(Some(_)), _) => return true,
             (Ok(None), _) => {
