@@ -4,9 +4,9 @@
 //! and nothing here knows an HTTP status of the ledger's own API.
 
 mod append_rules;
-pub mod memory;
-pub mod sqlite;
-pub mod keys;
-pub mod system;
 pub mod http_out;
+pub mod keys;
+pub mod memory;
 pub mod providers;
+pub mod sqlite;
+pub mod system;

@@ -89,25 +89,34 @@ pub async fn init(settings: &Settings, context: &Context) -> Result<Opened, Star
 pub async fn open(settings: &Settings, context: &Context) -> Result<Opened, StartError> {
     let data = &settings.store.data;
     if !data.is_dir() {
-        return Err(StartError::NotInitialised { what: format!("{} does not exist", data.display()) });
+        return Err(StartError::NotInitialised {
+            what: format!("{} does not exist", data.display()),
+        });
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-    let kek = Kek::read(&settings.store.kek_file).map_err(|e| part("key-encryption key")(e.into()))?;
+    let kek =
+        Kek::read(&settings.store.kek_file).map_err(|e| part("key-encryption key")(e.into()))?;
     let options = SqliteOptions::new(Arc::clone(&clock), Arc::clone(&entropy));
-    let events =
-        Arc::new(SqliteEventStore::open(&data.join("events.db"), options).map_err(|e| part("event store")(e.into()))?);
+    let events = Arc::new(
+        SqliteEventStore::open(&data.join("events.db"), options)
+            .map_err(|e| part("event store")(e.into()))?,
+    );
     let keyring = SqliteKeyring::open(&data.join("keyring.db"), kek, Arc::clone(&entropy));
     let keyring = Arc::new(keyring.map_err(|e| part("keyring")(e.into()))?);
-    let views = SqliteViewStore::open(&data.join("views.db")).map_err(|e| part("views")(e.into()))?;
-    let ops = SqliteOps::open(&data.join("ops.db")).map_err(|e| part("operational store")(e.into()))?;
+    let views =
+        SqliteViewStore::open(&data.join("views.db")).map_err(|e| part("views")(e.into()))?;
+    let ops =
+        SqliteOps::open(&data.join("ops.db")).map_err(|e| part("operational store")(e.into()))?;
     let evidence = FileEvidenceStore::open(
         &data.join("evidence"),
         Arc::clone(&keyring) as Arc<dyn Keyring>,
         Arc::clone(&entropy),
     )
     .map_err(|e| part("evidence store")(e.into()))?;
-    let key = keyring.instance_key().map_err(|e| part("keyring")(e.into()))?;
+    let key = keyring
+        .instance_key()
+        .map_err(|e| part("keyring")(e.into()))?;
     let link_key = keyring.link_key().map_err(|e| part("keyring")(e.into()))?;
     let recorder = Recorder::new(
         Arc::clone(&events) as Arc<dyn EventStore>,
@@ -119,7 +128,9 @@ pub async fn open(settings: &Settings, context: &Context) -> Result<Opened, Star
         &settings.server.node,
     );
     let instance = claim_instance(&recorder, context, link_key.fingerprint()).await;
-    instance.map_err(|e| part("instance")(e.into()))?.map_err(|e| part("instance")(e.into()))?;
+    instance
+        .map_err(|e| part("instance")(e.into()))?
+        .map_err(|e| part("instance")(e.into()))?;
     for config in &settings.merchants {
         let applied = apply_configuration(&recorder, context, config).await;
         if applied.map_err(|e| part("configuration")(e.into()))? {
@@ -146,9 +157,12 @@ pub async fn open(settings: &Settings, context: &Context) -> Result<Opened, Star
 pub fn open_log(settings: &Settings) -> Result<Arc<dyn EventStore>, StartError> {
     let path = settings.store.data.join("events.db");
     if !path.exists() {
-        return Err(StartError::NotInitialised { what: format!("{} does not exist", path.display()) });
+        return Err(StartError::NotInitialised {
+            what: format!("{} does not exist", path.display()),
+        });
     }
-    let store = SqliteEventStore::open_read_only(&path).map_err(|e| part("event store")(e.into()))?;
+    let store =
+        SqliteEventStore::open_read_only(&path).map_err(|e| part("event store")(e.into()))?;
     Ok(Arc::new(store))
 }
 
@@ -175,43 +189,86 @@ fn provider(
     clock: &Arc<dyn Clock>,
 ) -> Result<Provider, StartError> {
     let connection = settings.connections.get(account.account.as_str());
-    let unusable = |what: &str| part("provider account")(format!("{}: {what}", account.account).into());
+    let unusable =
+        |what: &str| part("provider account")(format!("{}: {what}", account.account).into());
     match account.provider.as_str() {
         "sim" => {
             let connection = connection.ok_or_else(|| unusable("has no connection"))?;
-            let url = connection.url.as_deref().ok_or_else(|| unusable("has no url"))?;
+            let url = connection
+                .url
+                .as_deref()
+                .ok_or_else(|| unusable("has no url"))?;
             let http = http_out(&connection.allow_networks, connection.danger_allow_http)?;
             let (merchant, slug) = (config.merchant.clone(), account.account.clone());
-            let api = SimApi::new(url, merchant, slug, http, Arc::clone(secrets), Arc::clone(clock));
-            Ok(Provider { inbound: Arc::new(SimInbound), api: Some(Arc::new(api) as Arc<dyn ProviderApi>) })
+            let api = SimApi::new(
+                url,
+                merchant,
+                slug,
+                http,
+                Arc::clone(secrets),
+                Arc::clone(clock),
+            );
+            Ok(Provider {
+                inbound: Arc::new(SimInbound),
+                api: Some(Arc::new(api) as Arc<dyn ProviderApi>),
+            })
         }
-        "stripe" => Ok(Provider { inbound: Arc::new(StripeInbound), api: None }),
+        "stripe" => Ok(Provider {
+            inbound: Arc::new(StripeInbound),
+            api: None,
+        }),
         "generic" => {
             let profile = connection.and_then(|connection| connection.profile.clone());
             let profile = profile.ok_or_else(|| unusable("has no profile"))?;
-            let profile: Profile = profile.try_into().map_err(|e: toml::de::Error| unusable(e.message()))?;
+            let profile: Profile = profile
+                .try_into()
+                .map_err(|e: toml::de::Error| unusable(e.message()))?;
             let mistakes = profile.mistakes();
             if !mistakes.is_empty() {
                 return Err(unusable(&mistakes.join("; ")));
             }
             if account.look_up != profile.look_up.is_some() {
-                return Err(unusable("look_up of the account and [look_up] of its profile belong together"));
+                return Err(unusable(
+                    "look_up of the account and [look_up] of its profile belong together",
+                ));
             }
-            let http = http_out(connection.map_or(&[], |c| &c.allow_networks), connection.is_some_and(|c| c.danger_allow_http))?;
+            let http = http_out(
+                connection.map_or(&[], |c| &c.allow_networks),
+                connection.is_some_and(|c| c.danger_allow_http),
+            )?;
             let (merchant, slug) = (config.merchant.clone(), account.account.clone());
-            let api = GenericApi::new(profile.clone(), merchant, slug, http, Arc::clone(secrets), Arc::clone(clock));
+            let api = GenericApi::new(
+                profile.clone(),
+                merchant,
+                slug,
+                http,
+                Arc::clone(secrets),
+                Arc::clone(clock),
+            );
             let api = api.map(|api| Arc::new(api) as Arc<dyn ProviderApi>);
-            Ok(Provider { inbound: Arc::new(GenericInbound::new(profile)), api })
+            Ok(Provider {
+                inbound: Arc::new(GenericInbound::new(profile)),
+                api,
+            })
         }
         _ => Err(unusable("has no adapter")),
     }
 }
 
 fn http_out(networks: &[String], allow_http: bool) -> Result<Arc<dyn HttpOut>, StartError> {
-    let parsed: Result<Vec<Cidr>, _> = networks.iter().map(|network| Cidr::parse(network)).collect();
+    let parsed: Result<Vec<Cidr>, _> = networks
+        .iter()
+        .map(|network| Cidr::parse(network))
+        .collect();
     let guard = AddressGuard::allowing(parsed.map_err(|e| part("networks")(e.into()))?);
-    let options = HttpOutOptions { guard, allow_http, extra_roots_pem: vec![] };
-    Ok(Arc::new(ReqwestOut::new(options).map_err(|e| part("HTTP client")(e.into()))?))
+    let options = HttpOutOptions {
+        guard,
+        allow_http,
+        extra_roots_pem: vec![],
+    };
+    Ok(Arc::new(
+        ReqwestOut::new(options).map_err(|e| part("HTTP client")(e.into()))?,
+    ))
 }
 
 /// Outgoing HTTP to this machine only, for the demo and the simulated provider.
@@ -229,7 +286,9 @@ pub fn loopback_http() -> Result<Arc<dyn HttpOut>, StartError> {
 /// [`StartError`].
 pub fn sim_hands(secret: &str) -> Result<Option<crate::sim_provider::Hands>, StartError> {
     use adapters::providers::signature::standard_webhooks;
-    let Some(key) = standard_webhooks::key(secret.as_bytes()) else { return Ok(None) };
+    let Some(key) = standard_webhooks::key(secret.as_bytes()) else {
+        return Ok(None);
+    };
     Ok(Some(crate::sim_provider::Hands {
         http: loopback_http()?,
         clock: Arc::new(SystemClock::new()),
@@ -268,27 +327,46 @@ pub struct Node {
 pub async fn start(settings: &Settings, listener: TcpListener) -> Result<Node, StartError> {
     let context = Context::job("start");
     let Opened { app, events } = open(settings, &context).await?;
-    let address = listener.local_addr().map_err(|e| part("listener")(e.into()))?;
+    let address = listener
+        .local_addr()
+        .map_err(|e| part("listener")(e.into()))?;
     let clock = Arc::clone(app.recorder.clock());
     let store = Arc::clone(app.recorder.store());
     let health = Arc::new(Health::default());
     let directory = Arc::new(ClientDirectory::new(Arc::clone(&store), Arc::clone(&clock)));
-    directory.catch_up().await.map_err(|e| part("clients")(e.into()))?;
+    directory
+        .catch_up()
+        .await
+        .map_err(|e| part("clients")(e.into()))?;
     let (stopper, stop) = stopper();
     let (views_stop, views_stopped) = watch::channel(false);
     let mut loops = vec![];
     make_first_generations(&app).await?;
     for view in projections::views::all() {
         let (store, views) = (Arc::clone(&store), Arc::clone(&app.views));
-        let (clock, health, stop) = (Arc::clone(&clock), Arc::clone(&health), views_stopped.clone());
-        loops.push(tokio::spawn(crate::work::views::run(view, store, views, clock, health, stop)));
+        let (clock, health, stop) = (
+            Arc::clone(&clock),
+            Arc::clone(&health),
+            views_stopped.clone(),
+        );
+        loops.push(tokio::spawn(crate::work::views::run(
+            view, store, views, clock, health, stop,
+        )));
     }
-    let supervised = Supervised { app: &app, health: &health, clock: &clock, stop: &stop };
+    let supervised = Supervised {
+        app: &app,
+        health: &health,
+        clock: &clock,
+        stop: &stop,
+    };
     loops.push(supervised.run(apply_notifications::NAME, apply_notifications::run));
     loops.push(supervised.run(look_up::NAME, look_up::run));
     loops.push(supervised.run(expire::NAME, expire::run));
     if settings.delivery.enabled {
-        let http = http_out(&settings.delivery.allow_networks, settings.delivery.danger_allow_http)?;
+        let http = http_out(
+            &settings.delivery.allow_networks,
+            settings.delivery.danger_allow_http,
+        )?;
         loops.push(supervised.run(deliver::NAME, move |app, health, stop| {
             deliver::run(app, Arc::clone(&http), health, stop)
         }));
@@ -296,14 +374,25 @@ pub async fn start(settings: &Settings, listener: TcpListener) -> Result<Node, S
         health.works(deliver::NAME, clock.now(), Some("switched off".to_owned()));
     }
     loops.push({
-        let (directory, store, clock) = (Arc::clone(&directory), Arc::clone(&store), Arc::clone(&clock));
+        let (directory, store, clock) = (
+            Arc::clone(&directory),
+            Arc::clone(&store),
+            Arc::clone(&clock),
+        );
         let (health, stop) = (Arc::clone(&health), stop.clone());
-        let (outer_clock, outer_health, outer_stop) = (Arc::clone(&clock), Arc::clone(&health), stop.clone());
-        supervise(follow_clients::NAME, outer_clock, outer_health, outer_stop, move || {
-            let (directory, store) = (Arc::clone(&directory), Arc::clone(&store));
-            let (clock, health) = (Arc::clone(&clock), Arc::clone(&health));
-            follow_clients::run(directory, store, clock, health, stop.clone())
-        })
+        let (outer_clock, outer_health, outer_stop) =
+            (Arc::clone(&clock), Arc::clone(&health), stop.clone());
+        supervise(
+            follow_clients::NAME,
+            outer_clock,
+            outer_health,
+            outer_stop,
+            move || {
+                let (directory, store) = (Arc::clone(&directory), Arc::clone(&store));
+                let (clock, health) = (Arc::clone(&clock), Arc::clone(&health));
+                follow_clients::run(directory, store, clock, health, stop.clone())
+            },
+        )
     });
     let state = Arc::new(HttpState::new(
         Arc::clone(&app),
@@ -313,23 +402,42 @@ pub async fn start(settings: &Settings, listener: TcpListener) -> Result<Node, S
         &settings.server.public_url,
         &settings.limits,
     ));
-    let (admin_app, admin_data, admin_stop) = (Arc::clone(&app), settings.store.data.clone(), stop.clone());
+    let (admin_app, admin_data, admin_stop) =
+        (Arc::clone(&app), settings.store.data.clone(), stop.clone());
     loops.push(tokio::spawn(async move {
         if let Err(error) = crate::admin::socket::serve(admin_app, admin_data, admin_stop).await {
             tracing::error!(error = %error, "admin.socket");
         }
     }));
-    loops.push(tokio::spawn(tidy(Arc::clone(&state), Arc::clone(&clock), stop.clone())));
+    loops.push(tokio::spawn(tidy(
+        Arc::clone(&state),
+        Arc::clone(&clock),
+        stop.clone(),
+    )));
     let server = serve(listener, state, settings).map_err(|e| part("listener")(e.into()))?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
-    Ok(Node { app, address, health, events, stopper, views_stop, server: handle, serving, loops })
+    Ok(Node {
+        app,
+        address,
+        health,
+        events,
+        stopper,
+        views_stop,
+        server: handle,
+        serving,
+        loops,
+    })
 }
 
 /// Views of a new ledger are made before anybody reads them. Those of another version are rebuilt by
 /// their own loop, which may take a while.
 async fn make_first_generations(app: &App) -> Result<(), StartError> {
-    let known = app.views.generations().await.map_err(|e| part("views")(e.into()))?;
+    let known = app
+        .views
+        .generations()
+        .await
+        .map_err(|e| part("views")(e.into()))?;
     for view in projections::views::all() {
         let spec = view.spec();
         if !known.iter().any(|generation| generation.view == spec.name) {
@@ -356,10 +464,18 @@ impl Supervised<'_> {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (app, health, stop) = (Arc::clone(self.app), Arc::clone(self.health), self.stop.clone());
-        supervise(name, Arc::clone(self.clock), Arc::clone(self.health), self.stop.clone(), move || {
-            work(Arc::clone(&app), Arc::clone(&health), stop.clone())
-        })
+        let (app, health, stop) = (
+            Arc::clone(self.app),
+            Arc::clone(self.health),
+            self.stop.clone(),
+        );
+        supervise(
+            name,
+            Arc::clone(self.clock),
+            Arc::clone(self.health),
+            self.stop.clone(),
+            move || work(Arc::clone(&app), Arc::clone(&health), stop.clone()),
+        )
     }
 }
 

@@ -1,13 +1,13 @@
 //! The counterfoil binary as a library: use-cases, HTTP API, command line, work loops.
 
-pub mod app;
-pub mod http;
-pub mod work;
-pub mod config;
-pub mod telemetry;
-pub mod compose;
 pub mod admin;
-pub mod cli;
-pub mod sim_provider;
+pub mod app;
 pub mod bench;
+pub mod cli;
+pub mod compose;
+pub mod config;
 pub mod demo;
+pub mod http;
+pub mod sim_provider;
+pub mod telemetry;
+pub mod work;

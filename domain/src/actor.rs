@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest32;
-use crate::ids::{AccountSlug, ClientId, CorrelationId, EventId, OperatorId, ProviderCode, ReasonCode};
+use crate::ids::{
+    AccountSlug, ClientId, CorrelationId, EventId, OperatorId, ProviderCode, ReasonCode,
+};
 use crate::sealed::Sealed;
 
 /// Who caused an event. Every event has one.
@@ -47,12 +49,18 @@ pub enum Actor {
 impl Actor {
     /// A loop of the ledger.
     pub fn job(name: &str) -> Self {
-        Self::Job { id: name.to_owned(), auth: "internal".to_owned() }
+        Self::Job {
+            id: name.to_owned(),
+            auth: "internal".to_owned(),
+        }
     }
 
     /// A provider account and the scheme that authenticated it.
     pub fn provider(provider: &ProviderCode, account: &AccountSlug, scheme: &str) -> Self {
-        Self::Provider { id: format!("{provider}/{account}"), auth: scheme.to_owned() }
+        Self::Provider {
+            id: format!("{provider}/{account}"),
+            auth: scheme.to_owned(),
+        }
     }
 
     /// `client:shop-bot`, for tables and logs.

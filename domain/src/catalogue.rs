@@ -42,12 +42,20 @@ pub fn price(catalogue: &[CatalogueItem], lines: &[CatalogueLine]) -> Result<Mon
     let mut total: Option<Money> = None;
     for line in lines {
         let known = catalogue.iter().find(|item| item.code == line.item);
-        let item = known.ok_or_else(|| Refusal::UnknownItem { item: line.item.clone() })?;
-        let sum = item.price.times(line.quantity).and_then(|price| match total {
-            None => Ok(price),
-            Some(total) => total.plus(price),
-        });
-        total = Some(sum.map_err(|cause| Refusal::Sum { item: line.item.clone(), cause })?);
+        let item = known.ok_or_else(|| Refusal::UnknownItem {
+            item: line.item.clone(),
+        })?;
+        let sum = item
+            .price
+            .times(line.quantity)
+            .and_then(|price| match total {
+                None => Ok(price),
+                Some(total) => total.plus(price),
+            });
+        total = Some(sum.map_err(|cause| Refusal::Sum {
+            item: line.item.clone(),
+            cause,
+        })?);
     }
     total.ok_or(Refusal::Lines)
 }
@@ -59,23 +67,47 @@ mod tests {
 
     fn item(code: &str, minor: i64, currency: &str) -> CatalogueItem {
         let price = Money::new(minor, Currency::from_code(currency).unwrap()).unwrap();
-        CatalogueItem { code: ItemCode::parse(code).unwrap(), title: code.to_owned(), price }
+        CatalogueItem {
+            code: ItemCode::parse(code).unwrap(),
+            title: code.to_owned(),
+            price,
+        }
     }
 
     fn line(code: &str, quantity: u32) -> CatalogueLine {
-        CatalogueLine { item: ItemCode::parse(code).unwrap(), quantity }
+        CatalogueLine {
+            item: ItemCode::parse(code).unwrap(),
+            quantity,
+        }
     }
 
     #[test]
     fn the_total_is_exact_or_refused() {
-        let items = [item("tea", 150_000, "AMD"), item("cup", 99, "USD"), item("house", i64::MAX, "AMD")];
+        let items = [
+            item("tea", 150_000, "AMD"),
+            item("cup", 99, "USD"),
+            item("house", i64::MAX, "AMD"),
+        ];
         let total = |lines: &[CatalogueLine]| price(&items, lines);
-        assert_eq!(total(&[line("tea", 2), line("tea", 1)]).unwrap().minor(), 450_000);
+        assert_eq!(
+            total(&[line("tea", 2), line("tea", 1)]).unwrap().minor(),
+            450_000
+        );
         assert!(matches!(total(&[]), Err(Refusal::Lines)));
-        assert!(matches!(total(&[line("coffee", 1)]), Err(Refusal::UnknownItem { .. })));
-        for bad in [vec![line("tea", 0)], vec![line("tea", 1), line("cup", 1)], vec![line("house", 2)]] {
+        assert!(matches!(
+            total(&[line("coffee", 1)]),
+            Err(Refusal::UnknownItem { .. })
+        ));
+        for bad in [
+            vec![line("tea", 0)],
+            vec![line("tea", 1), line("cup", 1)],
+            vec![line("house", 2)],
+        ] {
             assert!(matches!(total(&bad), Err(Refusal::Sum { .. })), "{bad:?}");
         }
-        assert!(matches!(total(&vec![line("tea", 1); 101]), Err(Refusal::Lines)));
+        assert!(matches!(
+            total(&vec![line("tea", 1); 101]),
+            Err(Refusal::Lines)
+        ));
     }
 }

@@ -77,10 +77,19 @@ pub const UPCASTERS: &[Upcaster] = &[];
 /// Never for events whose serde form is the one that [`DomainEvent`] asks for.
 pub fn encode<E: DomainEvent>(event: &E) -> Encoded {
     let mut value = serde_json::to_value(event).expect("events are plain data");
-    let event_type = value["type"].as_str().expect("events are tagged by type").to_owned();
+    let event_type = value["type"]
+        .as_str()
+        .expect("events are tagged by type")
+        .to_owned();
     let type_v = current_version::<E>(&event_type).expect("every event type is listed in TYPES");
-    let data = value.get_mut("data").map_or_else(|| Value::Object(serde_json::Map::new()), Value::take);
-    Encoded { event_type, type_v, data }
+    let data = value
+        .get_mut("data")
+        .map_or_else(|| Value::Object(serde_json::Map::new()), Value::take);
+    Encoded {
+        event_type,
+        type_v,
+        data,
+    }
 }
 
 /// Reads an event of aggregate `E` from its envelope.
@@ -95,16 +104,26 @@ pub fn decode<E: DomainEvent>(envelope: &Envelope) -> Result<E, CodecError> {
 ///
 /// # Errors
 /// [`CodecError`].
-pub fn decode_with<E: DomainEvent>(envelope: &Envelope, upcasters: &[Upcaster]) -> Result<E, CodecError> {
+pub fn decode_with<E: DomainEvent>(
+    envelope: &Envelope,
+    upcasters: &[Upcaster],
+) -> Result<E, CodecError> {
     let event_type = envelope.event_type.clone();
-    let known = current_version::<E>(&event_type)
-        .ok_or_else(|| CodecError::UnknownType { event_type: event_type.clone() })?;
+    let known = current_version::<E>(&event_type).ok_or_else(|| CodecError::UnknownType {
+        event_type: event_type.clone(),
+    })?;
     let (mut version, mut data) = (envelope.type_v, envelope.data.clone());
     if version > known {
-        return Err(CodecError::TooNew { event_type, found: version, known });
+        return Err(CodecError::TooNew {
+            event_type,
+            found: version,
+            known,
+        });
     }
     while version < known {
-        let step = upcasters.iter().find(|u| u.event_type == event_type && u.from == version);
+        let step = upcasters
+            .iter()
+            .find(|u| u.event_type == event_type && u.from == version);
         data = step.map_or(data.clone(), |u| (u.step)(data));
         version += 1;
     }
@@ -113,7 +132,10 @@ pub fn decode_with<E: DomainEvent>(envelope: &Envelope, upcasters: &[Upcaster]) 
 }
 
 fn current_version<E: DomainEvent>(event_type: &str) -> Option<u16> {
-    E::TYPES.iter().find(|(name, _)| *name == event_type).map(|(_, version)| *version)
+    E::TYPES
+        .iter()
+        .find(|(name, _)| *name == event_type)
+        .map(|(_, version)| *version)
 }
 
 #[cfg(test)]
@@ -138,32 +160,76 @@ mod tests {
     }
 
     fn stored(event_type: &str, type_v: u16, data: Value) -> Envelope {
-        Envelope { event_type: event_type.into(), type_v, ..envelope(data) }
+        Envelope {
+            event_type: event_type.into(),
+            type_v,
+            ..envelope(data)
+        }
     }
 
     #[test]
     fn events_are_read_back() {
-        for event in [Lamp::Lit { watts: 5, room: "hall".into() }, Lamp::Out {}] {
-            let Encoded { event_type, type_v, data } = encode(&event);
-            assert_eq!(decode::<Lamp>(&stored(&event_type, type_v, data)).unwrap(), event);
+        for event in [
+            Lamp::Lit {
+                watts: 5,
+                room: "hall".into(),
+            },
+            Lamp::Out {},
+        ] {
+            let Encoded {
+                event_type,
+                type_v,
+                data,
+            } = encode(&event);
+            assert_eq!(
+                decode::<Lamp>(&stored(&event_type, type_v, data)).unwrap(),
+                event
+            );
         }
     }
 
     #[test]
     fn old_data_passes_every_step() {
         let steps = [
-            Upcaster { event_type: "LampLit", from: 1, step: |data| json!({ "watts": data["w"] }) },
-            Upcaster { event_type: "LampLit", from: 2, step: |data| json!({ "watts": data["watts"], "room": "hall" }) },
+            Upcaster {
+                event_type: "LampLit",
+                from: 1,
+                step: |data| json!({ "watts": data["w"] }),
+            },
+            Upcaster {
+                event_type: "LampLit",
+                from: 2,
+                step: |data| json!({ "watts": data["watts"], "room": "hall" }),
+            },
         ];
         let read = decode_with::<Lamp>(&stored("LampLit", 1, json!({ "w": 5 })), &steps).unwrap();
-        assert_eq!(read, Lamp::Lit { watts: 5, room: "hall".into() });
+        assert_eq!(
+            read,
+            Lamp::Lit {
+                watts: 5,
+                room: "hall".into()
+            }
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_named_and_never_skipped() {
         let read = |name, version, data| decode::<Lamp>(&stored(name, version, data));
-        assert!(matches!(read("Sofa", 1, json!({})), Err(CodecError::UnknownType { .. })));
-        assert!(matches!(read("LampOut", 2, json!({})), Err(CodecError::TooNew { found: 2, known: 1, .. })));
-        assert!(matches!(read("LampLit", 3, json!({ "watts": "x" })), Err(CodecError::Unreadable { .. })));
+        assert!(matches!(
+            read("Sofa", 1, json!({})),
+            Err(CodecError::UnknownType { .. })
+        ));
+        assert!(matches!(
+            read("LampOut", 2, json!({})),
+            Err(CodecError::TooNew {
+                found: 2,
+                known: 1,
+                ..
+            })
+        ));
+        assert!(matches!(
+            read("LampLit", 3, json!({ "watts": "x" })),
+            Err(CodecError::Unreadable { .. })
+        ));
     }
 }

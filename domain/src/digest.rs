@@ -106,7 +106,8 @@ impl InstanceKey {
     /// HMAC-SHA-256 over `purpose` and the parts, each led by its length, so that no two lists of
     /// parts give the same bytes.
     pub fn digest(&self, purpose: &str, parts: &[&[u8]]) -> Digest32 {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         for part in std::iter::once(purpose.as_bytes()).chain(parts.iter().copied()) {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
@@ -132,7 +133,13 @@ mod tests {
 
     #[test]
     fn base32_follows_rfc_4648() {
-        for (bytes, text) in [("", ""), ("f", "my"), ("fo", "mzxq"), ("foo", "mzxw6"), ("foobar", "mzxw6ytboi")] {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "my"),
+            ("fo", "mzxq"),
+            ("foo", "mzxw6"),
+            ("foobar", "mzxw6ytboi"),
+        ] {
             assert_eq!(base32(bytes.as_bytes()), text);
         }
         assert_eq!(Digest32([7; 32]).short().len(), 26);
@@ -141,7 +148,10 @@ mod tests {
     #[test]
     fn hex_is_read_back() {
         let digest = Digest32::sha256(&[b"ab", b"c"]);
-        assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            digest.to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(Digest32::from_hex(&digest.to_string()), Some(digest));
         assert_eq!(Digest32::from_hex("zz"), None);
     }
@@ -149,7 +159,10 @@ mod tests {
     #[test]
     fn parts_cannot_flow_into_each_other() {
         let key = InstanceKey::new([1; 32]);
-        assert_ne!(key.digest("x", &[b"ab", b"c"]), key.digest("x", &[b"a", b"bc"]));
+        assert_ne!(
+            key.digest("x", &[b"ab", b"c"]),
+            key.digest("x", &[b"a", b"bc"])
+        );
         assert_ne!(key.digest("x", &[]), key.digest("", &[b"x"]));
         assert_eq!(format!("{key:?}"), "InstanceKey(***)");
     }

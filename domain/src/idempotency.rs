@@ -23,7 +23,12 @@ impl KeyScope<'_> {
     /// What the ids of newly created things are derived from, so that a repeated create meets the
     /// same stream.
     pub fn digest(&self, key: &InstanceKey, idempotency_key: &IdempotencyKey) -> Digest32 {
-        let parts = [self.merchant.as_str(), self.client.as_str(), self.route, idempotency_key.as_str()];
+        let parts = [
+            self.merchant.as_str(),
+            self.client.as_str(),
+            self.route,
+            idempotency_key.as_str(),
+        ];
         key.digest("idempotency", &parts.map(str::as_bytes))
     }
 }
@@ -39,8 +44,16 @@ pub struct Idempotency {
 
 impl Idempotency {
     /// From the caller's key and the canonical bytes of the parsed command.
-    pub fn of(key: &InstanceKey, scope: &KeyScope<'_>, idempotency_key: &IdempotencyKey, command: &[u8]) -> Self {
-        Self { key_hmac: scope.digest(key, idempotency_key), fingerprint: key.digest("fingerprint", &[command]) }
+    pub fn of(
+        key: &InstanceKey,
+        scope: &KeyScope<'_>,
+        idempotency_key: &IdempotencyKey,
+        command: &[u8],
+    ) -> Self {
+        Self {
+            key_hmac: scope.digest(key, idempotency_key),
+            fingerprint: key.digest("fingerprint", &[command]),
+        }
     }
 }
 
@@ -62,7 +75,9 @@ pub struct Replays(BTreeMap<Digest32, (Digest32, Version)>);
 impl Replays {
     /// Takes in one event.
     pub fn fold(&mut self, envelope: &Envelope) {
-        if let (Some(key), Some(fingerprint)) = (envelope.cause.key_hmac, envelope.cause.fingerprint) {
+        if let (Some(key), Some(fingerprint)) =
+            (envelope.cause.key_hmac, envelope.cause.fingerprint)
+        {
             self.0.insert(key, (fingerprint, envelope.stream_version));
         }
     }
@@ -83,9 +98,21 @@ mod tests {
     use crate::record::tests::envelope;
 
     fn command(route: &str, key: &str, body: &[u8]) -> Idempotency {
-        let (merchant, client) = (MerchantId::parse("shop").unwrap(), ClientId::parse("bot").unwrap());
-        let scope = KeyScope { merchant: &merchant, client: &client, route };
-        Idempotency::of(&InstanceKey::new([7; 32]), &scope, &IdempotencyKey::parse(key).unwrap(), body)
+        let (merchant, client) = (
+            MerchantId::parse("shop").unwrap(),
+            ClientId::parse("bot").unwrap(),
+        );
+        let scope = KeyScope {
+            merchant: &merchant,
+            client: &client,
+            route,
+        };
+        Idempotency::of(
+            &InstanceKey::new([7; 32]),
+            &scope,
+            &IdempotencyKey::parse(key).unwrap(),
+            body,
+        )
     }
 
     #[test]
@@ -98,8 +125,17 @@ mod tests {
         let mut replays = Replays::default();
         replays.fold(&stored);
         assert_eq!(replays.check(&first), Replay::Same(Version(4)));
-        assert_eq!(replays.check(&command("POST /a", "k1", b"{\"x\":1}")), Replay::Different);
-        assert_eq!(replays.check(&command("POST /a", "k2", b"{}")), Replay::Fresh);
-        assert_eq!(replays.check(&command("POST /b", "k1", b"{}")), Replay::Fresh);
+        assert_eq!(
+            replays.check(&command("POST /a", "k1", b"{\"x\":1}")),
+            Replay::Different
+        );
+        assert_eq!(
+            replays.check(&command("POST /a", "k2", b"{}")),
+            Replay::Fresh
+        );
+        assert_eq!(
+            replays.check(&command("POST /b", "k1", b"{}")),
+            Replay::Fresh
+        );
     }
 }

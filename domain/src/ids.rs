@@ -19,15 +19,18 @@ pub struct BadId {
     pub rule: &'static str,
 }
 
-const SLUG_RULE: &str = "1 to 40 characters of a-z, 0-9, '_' and '-', starting with a letter or digit";
-const REFERENCE_RULE: &str =
-    "1 to 100 printable ASCII characters without spaces, '@' or anything that looks like a phone number";
+const SLUG_RULE: &str =
+    "1 to 40 characters of a-z, 0-9, '_' and '-', starting with a letter or digit";
+const REFERENCE_RULE: &str = "1 to 100 printable ASCII characters without spaces, '@' or anything that looks like a phone number";
 
 fn slug(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     (1..=40).contains(&text.len())
         && text.bytes().all(allowed)
-        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric())
 }
 
 /// A business reference, not a person: no `@`, and not a phone number, which is what a text of
@@ -35,7 +38,9 @@ fn slug(text: &str) -> bool {
 fn reference(text: &str) -> bool {
     let printable = text.bytes().all(|b| b.is_ascii_graphic() && b != b'@');
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let only_phone_signs = text.bytes().all(|b| b.is_ascii_digit() || b"+-().".contains(&b));
+    let only_phone_signs = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || b"+-().".contains(&b));
     let phone = digits >= 8
         && only_phone_signs
         && (text.starts_with('+') || text.starts_with("00") || text.contains('('));
@@ -51,7 +56,8 @@ fn customer(text: &str) -> bool {
         .max()
         .unwrap_or(0);
     let all_hex = text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    reference(text) && (longest_run < 8 || (all_hex && text.bytes().any(|b| b.is_ascii_alphabetic())))
+    reference(text)
+        && (longest_run < 8 || (all_hex && text.bytes().any(|b| b.is_ascii_alphabetic())))
 }
 
 macro_rules! ids {
@@ -112,7 +118,8 @@ macro_rules! ids {
 
 fn prefixed(text: &str, prefix: &str, length: usize) -> bool {
     let base32 = |b: u8| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b);
-    text.strip_prefix(prefix).is_some_and(|rest| rest.len() == length && rest.bytes().all(base32))
+    text.strip_prefix(prefix)
+        .is_some_and(|rest| rest.len() == length && rest.bytes().all(base32))
 }
 
 ids! {
@@ -222,7 +229,15 @@ mod tests {
         for good in ["1001", "order-1001", "2026/11/25-17", "20261125001"] {
             assert!(OrderId::parse(good).is_ok(), "{good}");
         }
-        for bad in ["", "a@b.am", "+37491123456", "(374)91123456", "0037491123456", "a b", "a\nb"] {
+        for bad in [
+            "",
+            "a@b.am",
+            "+37491123456",
+            "(374)91123456",
+            "0037491123456",
+            "a b",
+            "a\nb",
+        ] {
             assert!(OrderId::parse(bad).is_err(), "{bad}");
         }
         for good in ["c-17", "0190f3b2-7f4e-7c1a-8e55-0123456789ab", "customer_9"] {
@@ -236,7 +251,12 @@ mod tests {
     #[test]
     fn prefixed_ids_have_one_form() {
         assert!(PaymentRequestId::parse(format!("pr_{}", "a2".repeat(13))).is_ok());
-        for bad in ["pr_", "pr_A", "qt_aaaaaaaaaaaaaaaaaaaaaaaaaa", "pr_aaaaaaaaaaaaaaaaaaaaaaaaa1"] {
+        for bad in [
+            "pr_",
+            "pr_A",
+            "qt_aaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "pr_aaaaaaaaaaaaaaaaaaaaaaaaa1",
+        ] {
             assert!(PaymentRequestId::parse(bad).is_err(), "{bad}");
         }
     }

@@ -23,29 +23,29 @@
 //! | exception | something a person must decide |
 //! | refusal | a business rule says no |
 
-pub mod money;
-pub mod time;
-pub mod digest;
-pub mod ids;
-pub mod actor;
-pub mod stream;
-pub mod sealed;
-pub mod record;
-pub mod ports;
-pub mod codec;
-pub mod payment;
-pub mod idempotency;
-pub mod outbound;
-pub mod subscriber;
-pub mod delivery;
-pub mod pan;
-pub mod instance;
 pub mod access;
-pub mod quote;
-pub mod notification;
-pub mod unmatched;
-pub mod config;
+pub mod actor;
 pub mod catalogue;
+pub mod codec;
+pub mod config;
+pub mod delivery;
+pub mod digest;
+pub mod idempotency;
+pub mod ids;
+pub mod instance;
+pub mod money;
+pub mod notification;
+pub mod outbound;
+pub mod pan;
+pub mod payment;
+pub mod ports;
+pub mod quote;
+pub mod record;
+pub mod sealed;
+pub mod stream;
+pub mod subscriber;
+pub mod time;
+pub mod unmatched;
 
 /// The canonical JSON (RFC 8785) of a value: sorted names, no spaces, one form for every string.
 ///

@@ -38,13 +38,18 @@ impl Currency {
 
     /// Digits after the decimal point of one major unit: 0 to 4.
     pub fn exponent(self) -> u8 {
-        self.0.exponent().and_then(|exponent| u8::try_from(exponent).ok()).unwrap_or(0)
+        self.0
+            .exponent()
+            .and_then(|exponent| u8::try_from(exponent).ok())
+            .unwrap_or(0)
     }
 
     /// Every currency that can be used, in the order of the table.
     pub fn all() -> impl Iterator<Item = Self> {
         use iso_currency::IntoEnumIterator;
-        iso_currency::Currency::iter().filter(|c| c.exponent().is_some()).map(Self)
+        iso_currency::Currency::iter()
+            .filter(|c| c.exponent().is_some())
+            .map(Self)
     }
 }
 
@@ -81,7 +86,8 @@ impl Serialize for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let code = String::deserialize(deserializer)?;
-        Self::from_code(&code).ok_or_else(|| D::Error::custom("not an ISO 4217 currency with minor units"))
+        Self::from_code(&code)
+            .ok_or_else(|| D::Error::custom("not an ISO 4217 currency with minor units"))
     }
 }
 
@@ -139,7 +145,11 @@ impl Money {
     /// # Errors
     /// [`MoneyError::NotPositive`] for zero and below.
     pub fn new(minor: i64, currency: Currency) -> Result<Self, MoneyError> {
-        if minor > 0 { Ok(Self { currency, minor }) } else { Err(MoneyError::NotPositive) }
+        if minor > 0 {
+            Ok(Self { currency, minor })
+        } else {
+            Err(MoneyError::NotPositive)
+        }
     }
 
     /// Money from a provider's decimal text in major units: `"1500"`, `"1500.00"`, `"0.5"`. No
@@ -182,7 +192,10 @@ impl Money {
     /// # Errors
     /// [`MoneyError::TooLarge`] on overflow, [`MoneyError::NotPositive`] for a count of zero.
     pub fn times(self, count: u32) -> Result<Self, MoneyError> {
-        let minor = self.minor.checked_mul(i64::from(count)).ok_or(MoneyError::TooLarge)?;
+        let minor = self
+            .minor
+            .checked_mul(i64::from(count))
+            .ok_or(MoneyError::TooLarge)?;
         Self::new(minor, self.currency)
     }
 
@@ -192,9 +205,15 @@ impl Money {
     /// [`MoneyError::MixedCurrencies`] or [`MoneyError::TooLarge`].
     pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
         if self.currency != other.currency {
-            return Err(MoneyError::MixedCurrencies { left: self.currency, right: other.currency });
+            return Err(MoneyError::MixedCurrencies {
+                left: self.currency,
+                right: other.currency,
+            });
         }
-        let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::TooLarge)?;
+        let minor = self
+            .minor
+            .checked_add(other.minor)
+            .ok_or(MoneyError::TooLarge)?;
         Self::new(minor, self.currency)
     }
 }
@@ -249,7 +268,10 @@ impl Sum {
 
 impl From<Money> for Sum {
     fn from(money: Money) -> Self {
-        Self { currency: money.currency, minor: money.minor }
+        Self {
+            currency: money.currency,
+            minor: money.minor,
+        }
     }
 }
 
@@ -257,7 +279,11 @@ impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let exponent = usize::from(self.currency.exponent());
         let sign = if self.minor < 0 { "-" } else { "" };
-        let digits = format!("{:0>width$}", self.minor.unsigned_abs(), width = exponent + 1);
+        let digits = format!(
+            "{:0>width$}",
+            self.minor.unsigned_abs(),
+            width = exponent + 1
+        );
         let (whole, fraction) = digits.split_at(digits.len() - exponent);
         let point = if exponent == 0 { "" } else { "." };
         write!(f, "{sign}{whole}{point}{fraction} {}", self.currency)
@@ -282,15 +308,21 @@ struct Wire {
 
 impl Wire {
     fn of(minor: i64, currency: Currency) -> Self {
-        Self { minor: MinorText(minor), currency, exponent: Some(currency.exponent()) }
+        Self {
+            minor: MinorText(minor),
+            currency,
+            exponent: Some(currency.exponent()),
+        }
     }
 
     fn checked(self) -> Result<(i64, Currency), MoneyError> {
         let expected = self.currency.exponent();
         match self.exponent {
-            Some(found) if found != expected => {
-                Err(MoneyError::WrongExponent { currency: self.currency, expected, found })
-            }
+            Some(found) if found != expected => Err(MoneyError::WrongExponent {
+                currency: self.currency,
+                expected,
+                found,
+            }),
             _ => Ok((self.minor.0, self.currency)),
         }
     }
@@ -304,7 +336,9 @@ impl Serialize for Money {
 
 impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (minor, currency) = Wire::deserialize(deserializer)?.checked().map_err(D::Error::custom)?;
+        let (minor, currency) = Wire::deserialize(deserializer)?
+            .checked()
+            .map_err(D::Error::custom)?;
         Self::new(minor, currency).map_err(D::Error::custom)
     }
 }
@@ -317,7 +351,9 @@ impl Serialize for Sum {
 
 impl<'de> Deserialize<'de> for Sum {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (minor, currency) = Wire::deserialize(deserializer)?.checked().map_err(D::Error::custom)?;
+        let (minor, currency) = Wire::deserialize(deserializer)?
+            .checked()
+            .map_err(D::Error::custom)?;
         Ok(Self { currency, minor })
     }
 }

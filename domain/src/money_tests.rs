@@ -8,8 +8,19 @@ fn amd() -> Currency {
 
 #[test]
 fn the_currency_table_follows_iso_4217() {
-    for (code, exponent) in [("AMD", 2), ("USD", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4), ("EUR", 2)] {
-        assert_eq!(Currency::from_code(code).unwrap().exponent(), exponent, "{code}");
+    for (code, exponent) in [
+        ("AMD", 2),
+        ("USD", 2),
+        ("JPY", 0),
+        ("KWD", 3),
+        ("CLF", 4),
+        ("EUR", 2),
+    ] {
+        assert_eq!(
+            Currency::from_code(code).unwrap().exponent(),
+            exponent,
+            "{code}"
+        );
     }
     for code in ["XAU", "amd", "", "ZZZ", "AM"] {
         assert!(Currency::from_code(code).is_none(), "{code}");
@@ -26,7 +37,13 @@ fn major_text_is_read_without_rounding() {
         ("0.5", Ok(50)),
         ("1.15", Ok(115)),
         ("1.150", Ok(115)),
-        ("1.155", Err(MoneyError::TooManyDecimals { currency: amd(), exponent: 2 })),
+        (
+            "1.155",
+            Err(MoneyError::TooManyDecimals {
+                currency: amd(),
+                exponent: 2,
+            }),
+        ),
         ("0", Err(MoneyError::NotPositive)),
         ("-1", Err(MoneyError::NotDigits)),
         ("1e3", Err(MoneyError::NotDigits)),
@@ -37,7 +54,11 @@ fn major_text_is_read_without_rounding() {
         ("92233720368547758.08", Err(MoneyError::TooLarge)),
     ];
     for (text, expected) in cases {
-        assert_eq!(Money::from_major(text, amd()).map(Money::minor), expected, "{text}");
+        assert_eq!(
+            Money::from_major(text, amd()).map(Money::minor),
+            expected,
+            "{text}"
+        );
     }
 }
 

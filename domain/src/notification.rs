@@ -42,7 +42,8 @@ pub enum Event {
 }
 
 impl DomainEvent for Event {
-    const TYPES: &'static [(&'static str, u16)] = &[("NotificationReceived", 1), ("NotificationApplied", 1)];
+    const TYPES: &'static [(&'static str, u16)] =
+        &[("NotificationReceived", 1), ("NotificationApplied", 1)];
 }
 
 /// The stream of the notification with these signed bytes.
@@ -52,7 +53,11 @@ pub fn stream_of(
     account: &AccountSlug,
     signed_bytes: &[u8],
 ) -> StreamId {
-    let parts = [provider.as_str().as_bytes(), account.as_str().as_bytes(), signed_bytes];
+    let parts = [
+        provider.as_str().as_bytes(),
+        account.as_str().as_bytes(),
+        signed_bytes,
+    ];
     StreamId::notification(&key.digest("notification", &parts))
 }
 
@@ -85,12 +90,16 @@ impl Notification {
 /// Folds one event. `None` only before the first one.
 pub fn evolve(notification: Option<Notification>, event: &Event) -> Option<Notification> {
     match (notification, event) {
-        (None, Event::Received { observation, .. }) => {
-            Some(Notification { observation: observation.clone(), outcome: None })
-        }
+        (None, Event::Received { observation, .. }) => Some(Notification {
+            observation: observation.clone(),
+            outcome: None,
+        }),
         (None, Event::Applied { .. }) => None,
         (Some(known), Event::Received { .. }) => Some(known),
-        (Some(known), Event::Applied { outcome, .. }) => Some(Notification { outcome: Some(*outcome), ..known }),
+        (Some(known), Event::Applied { outcome, .. }) => Some(Notification {
+            outcome: Some(*outcome),
+            ..known
+        }),
     }
 }
 
@@ -103,7 +112,11 @@ pub fn settle(
     why: Option<String>,
 ) -> Option<Event> {
     let news = !notification.settled() && notification.outcome != Some(outcome);
-    news.then_some(Event::Applied { outcome, request, why })
+    news.then_some(Event::Applied {
+        outcome,
+        request,
+        why,
+    })
 }
 
 /// How long a notification that nothing explains waits before it counts as unmatched (row C5).
@@ -130,7 +143,11 @@ mod tests {
             commitment: Commitment(Digest32([0; 32])),
             received_at: Timestamp::from_seconds(1000),
         };
-        let event = Event::Received { observation, scheme: "standard-webhooks".into(), key_id: None };
+        let event = Event::Received {
+            observation,
+            scheme: "standard-webhooks".into(),
+            key_id: None,
+        };
         evolve(None, &event).unwrap()
     }
 
@@ -140,22 +157,35 @@ mod tests {
         let parked = evolve(Some(received()), &parked).unwrap();
         assert!(!parked.settled());
         assert_eq!(settle(&parked, Outcome::Parked, None, None), None);
-        let applied = evolve(Some(parked.clone()), &settle(&parked, Outcome::Applied, None, None).unwrap()).unwrap();
+        let applied = evolve(
+            Some(parked.clone()),
+            &settle(&parked, Outcome::Applied, None, None).unwrap(),
+        )
+        .unwrap();
         assert!(applied.settled());
         assert_eq!(settle(&applied, Outcome::Stale, None, None), None);
     }
 
     #[test]
     fn a_parked_notification_waits_fifteen_minutes_g1() {
-        assert!(!waited_long_enough(&received(), Timestamp::from_seconds(1899)));
-        assert!(waited_long_enough(&received(), Timestamp::from_seconds(1900)));
+        assert!(!waited_long_enough(
+            &received(),
+            Timestamp::from_seconds(1899)
+        ));
+        assert!(waited_long_enough(
+            &received(),
+            Timestamp::from_seconds(1900)
+        ));
     }
 
     #[test]
     fn equal_bytes_meet_their_own_stream_g8() {
         let key = InstanceKey::new([1; 32]);
         let name = |provider: &str, bytes: &[u8]| {
-            let (provider, account) = (ProviderCode::parse(provider).unwrap(), AccountSlug::parse("a").unwrap());
+            let (provider, account) = (
+                ProviderCode::parse(provider).unwrap(),
+                AccountSlug::parse("a").unwrap(),
+            );
             stream_of(&key, &provider, &account, bytes)
         };
         assert_eq!(name("sim", b"x"), name("sim", b"x"));

@@ -35,7 +35,11 @@ pub struct Outbound {
 }
 
 /// Names that a subscriber may opt in to.
-pub const OPT_IN: [&str; 3] = ["exception_opened", "exception_resolved", "payment_partially_paid"];
+pub const OPT_IN: [&str; 3] = [
+    "exception_opened",
+    "exception_resolved",
+    "payment_partially_paid",
+];
 
 /// A request's stream so far, as far as bodies need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,20 +55,37 @@ impl Story {
     ///
     /// # Errors
     /// [`CodecError`].
-    pub fn tell(&mut self, envelope: &Envelope, leaf_hash: Digest32) -> Result<Option<Outbound>, CodecError> {
+    pub fn tell(
+        &mut self,
+        envelope: &Envelope,
+        leaf_hash: Digest32,
+    ) -> Result<Option<Outbound>, CodecError> {
         let event: Event = decode(envelope)?;
         if self.request.is_none() {
             self.created_at = Some(envelope.recorded_at);
         }
         self.request = evolve(self.request.take(), &event);
-        let Some(request) = &self.request else { return Ok(None) };
+        let Some(request) = &self.request else {
+            return Ok(None);
+        };
         let verified = request.verified().is_some();
         let told = match &event {
             Event::PaymentVerified { .. } => {
                 self.reversed = 0;
-                Some(("payment_verified", "payment.verified", false, self.verified(request, envelope, &event)))
+                Some((
+                    "payment_verified",
+                    "payment.verified",
+                    false,
+                    self.verified(request, envelope, &event),
+                ))
             }
-            Event::RefundSettled { applied, kind, capture, requested, .. } if verified && applied.0 > 0 => {
+            Event::RefundSettled {
+                applied,
+                kind,
+                capture,
+                requested,
+                ..
+            } if verified && applied.0 > 0 => {
                 self.reversed += applied.0;
                 let kind = match kind {
                     RefundKind::Refund => "refund",
@@ -73,34 +94,71 @@ impl Story {
                 let data = reversal(request, kind, applied.0, self.reversed, *requested, capture);
                 Some(("payment_reversed", "payment.reversed", false, data))
             }
-            Event::RefundReversed { applied, capture, .. } if verified && applied.0 > 0 => {
+            Event::RefundReversed {
+                applied, capture, ..
+            } if verified && applied.0 > 0 => {
                 self.reversed -= applied.0;
                 let data = reversal(request, "refund", -applied.0, self.reversed, false, capture);
                 Some(("payment_reversed", "payment.reversed", false, data))
             }
-            Event::DisputeClosed { outcome: DisputeOutcome::Lost, applied, capture, .. } if verified && applied.0 > 0 => {
+            Event::DisputeClosed {
+                outcome: DisputeOutcome::Lost,
+                applied,
+                capture,
+                ..
+            } if verified && applied.0 > 0 => {
                 self.reversed += applied.0;
-                let data = reversal(request, "chargeback", applied.0, self.reversed, false, capture);
+                let data = reversal(
+                    request,
+                    "chargeback",
+                    applied.0,
+                    self.reversed,
+                    false,
+                    capture,
+                );
                 Some(("payment_reversed", "payment.reversed", false, data))
             }
-            Event::DisputeOpened { dispute, amount, reason, due_by, .. } if verified => {
+            Event::DisputeOpened {
+                dispute,
+                amount,
+                reason,
+                due_by,
+                ..
+            } if verified => {
                 let data = json!({ "dispute": { "id": dispute, "amount": amount, "reason": reason, "due_by": due_by } });
                 Some(("payment_disputed", "payment.disputed", false, data))
             }
-            Event::DisputeClosed { outcome: DisputeOutcome::Won, dispute, .. } if verified => {
+            Event::DisputeClosed {
+                outcome: DisputeOutcome::Won,
+                dispute,
+                ..
+            } if verified => {
                 let data = json!({ "dispute": { "id": dispute, "outcome": "won" } });
-                Some(("payment_dispute_closed", "payment.dispute_closed", false, data))
+                Some((
+                    "payment_dispute_closed",
+                    "payment.dispute_closed",
+                    false,
+                    data,
+                ))
             }
-            Event::Expired { confirmed } => {
-                Some(("payment_request_expired", "payment_request.expired", false, json!({ "confirmed": confirmed })))
-            }
+            Event::Expired { confirmed } => Some((
+                "payment_request_expired",
+                "payment_request.expired",
+                false,
+                json!({ "confirmed": confirmed }),
+            )),
             Event::Cancelled { by, superseded_by } => {
                 let by = match by {
                     CancelledBy::Client => "client",
                     CancelledBy::Superseded => "superseded",
                 };
                 let data = json!({ "by": by, "superseded_by": superseded_by });
-                Some(("payment_request_cancelled", "payment_request.cancelled", false, data))
+                Some((
+                    "payment_request_cancelled",
+                    "payment_request.cancelled",
+                    false,
+                    data,
+                ))
             }
             // A capture that completes the amount comes before its PaymentVerified and is no part.
             Event::PaymentCaptured { applied, .. }
@@ -109,11 +167,25 @@ impl Story {
                     && request.missing_minor() > request.terms().rules.tolerance_minor.0 =>
             {
                 let data = json!({ "applied": request.applied() });
-                Some(("payment_partially_paid", "payment.partially_paid", true, data))
+                Some((
+                    "payment_partially_paid",
+                    "payment.partially_paid",
+                    true,
+                    data,
+                ))
             }
-            Event::ExceptionOpened { case, kind, severity, due, .. } => {
-                Some(("exception_opened", "exception.opened", true, exception(case, *kind, *severity, *due)))
-            }
+            Event::ExceptionOpened {
+                case,
+                kind,
+                severity,
+                due,
+                ..
+            } => Some((
+                "exception_opened",
+                "exception.opened",
+                true,
+                exception(case, *kind, *severity, *due),
+            )),
             Event::ExceptionResolved { case, resolution } => {
                 let data = json!({ "case": case, "resolution": resolution });
                 Some(("exception_resolved", "exception.resolved", true, data))
@@ -134,19 +206,38 @@ impl Story {
             | Event::DisputeClosed { .. }
             | Event::PayerNoticeRecorded { .. } => None,
         };
-        let Some((name, ce_type, opt_in, data)) = told else { return Ok(None) };
+        let Some((name, ce_type, opt_in, data)) = told else {
+            return Ok(None);
+        };
         let subject = request.terms().id.to_string();
         let data = with_common(request, data, &envelope.origin, leaf_hash);
         let body = cloud_event(envelope, ce_type, &subject, data)?;
-        Ok(Some(Outbound { name, subject, opt_in, body }))
+        Ok(Some(Outbound {
+            name,
+            subject,
+            opt_in,
+            body,
+        }))
     }
 
     fn verified(&self, request: &Request, envelope: &Envelope, event: &Event) -> Value {
         let terms = request.terms();
-        let Event::PaymentVerified { method, capture, amount, paid_at, late, .. } = event else {
+        let Event::PaymentVerified {
+            method,
+            capture,
+            amount,
+            paid_at,
+            late,
+            ..
+        } = event
+        else {
             return Value::Null;
         };
-        let evidence: Vec<String> = envelope.evidence.iter().map(|piece| piece.commitment.0.to_string()).collect();
+        let evidence: Vec<String> = envelope
+            .evidence
+            .iter()
+            .map(|piece| piece.commitment.0.to_string())
+            .collect();
         json!({
             "status": "paid",
             "scenario": terms.scenario,
@@ -167,8 +258,13 @@ impl Story {
 }
 
 fn provider(request: &Request, capture: Option<&CaptureKey>) -> Value {
-    let Some(key) = capture else { return Value::Null };
-    let attempt = request.captures().get(key).and_then(|capture| request.attempts().get(&capture.attempt_no));
+    let Some(key) = capture else {
+        return Value::Null;
+    };
+    let attempt = request
+        .captures()
+        .get(key)
+        .and_then(|capture| request.attempts().get(&capture.attempt_no));
     json!({
         "code": key.provider,
         "transaction_id": key.transaction,
@@ -202,7 +298,9 @@ fn with_common(request: &Request, data: Value, origin: &str, leaf_hash: Digest32
     let terms = request.terms();
     let mut members = match data {
         Value::Object(members) => members,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Map::new()
+        }
     };
     members.insert("payment_request_id".into(), json!(terms.id));
     members.insert("order_id".into(), json!(terms.order_id));
@@ -211,7 +309,10 @@ fn with_common(request: &Request, data: Value, origin: &str, leaf_hash: Digest32
         members.insert("customer_ref".into(), json!(customer));
     }
     members.insert("is_test".into(), json!(terms.mode == Mode::Test));
-    members.insert("log".into(), json!({ "origin": origin, "leaf_hash": leaf_hash }));
+    members.insert(
+        "log".into(),
+        json!({ "origin": origin, "leaf_hash": leaf_hash }),
+    );
     Value::Object(members)
 }
 
@@ -223,16 +324,30 @@ fn exception(case: &CaseId, kind: ExceptionKind, severity: Severity, due: Timest
 ///
 /// # Errors
 /// [`CodecError`].
-pub fn unmatched_event(envelope: &Envelope, leaf_hash: Digest32) -> Result<Option<Outbound>, CodecError> {
+pub fn unmatched_event(
+    envelope: &Envelope,
+    leaf_hash: Digest32,
+) -> Result<Option<Outbound>, CodecError> {
     match decode(envelope)? {
         unmatched::Event::Observed(_) => Ok(None),
-        unmatched::Event::ExceptionOpened { case, kind, severity, due, .. } => {
+        unmatched::Event::ExceptionOpened {
+            case,
+            kind,
+            severity,
+            due,
+            ..
+        } => {
             let subject = envelope.stream.key().to_owned();
             let mut data = exception(&case, kind, severity, due);
             data["merchant_id"] = json!(envelope.merchant);
             data["log"] = json!({ "origin": envelope.origin, "leaf_hash": leaf_hash });
             let body = cloud_event(envelope, "exception.opened", &subject, data)?;
-            Ok(Some(Outbound { name: "exception_opened", subject, opt_in: true, body }))
+            Ok(Some(Outbound {
+                name: "exception_opened",
+                subject,
+                opt_in: true,
+                body,
+            }))
         }
     }
 }
@@ -241,13 +356,21 @@ pub fn unmatched_event(envelope: &Envelope, leaf_hash: Digest32) -> Result<Optio
 ///
 /// # Errors
 /// [`CodecError`].
-pub fn test_event(envelope: &Envelope, leaf_hash: Digest32) -> Result<Option<Outbound>, CodecError> {
+pub fn test_event(
+    envelope: &Envelope,
+    leaf_hash: Digest32,
+) -> Result<Option<Outbound>, CodecError> {
     match decode(envelope)? {
         subscriber::Event::TestRequested {} => {
             let subject = envelope.stream.key().to_owned();
             let data = json!({ "is_test": true, "log": { "origin": envelope.origin, "leaf_hash": leaf_hash } });
             let body = cloud_event(envelope, "delivery.test", &subject, data)?;
-            Ok(Some(Outbound { name: "delivery_test", subject, opt_in: false, body }))
+            Ok(Some(Outbound {
+                name: "delivery_test",
+                subject,
+                opt_in: false,
+                body,
+            }))
         }
         subscriber::Event::Registered { .. }
         | subscriber::Event::EndpointChanged { .. }
@@ -259,7 +382,12 @@ pub fn test_event(envelope: &Envelope, leaf_hash: Digest32) -> Result<Option<Out
     }
 }
 
-fn cloud_event(envelope: &Envelope, ce_type: &str, subject: &str, data: Value) -> Result<Vec<u8>, CodecError> {
+fn cloud_event(
+    envelope: &Envelope,
+    ce_type: &str,
+    subject: &str,
+    data: Value,
+) -> Result<Vec<u8>, CodecError> {
     let mut event = json!({
         "specversion": "1.0",
         "id": envelope.event_id,
@@ -280,8 +408,10 @@ fn cloud_event(envelope: &Envelope, ce_type: &str, subject: &str, data: Value) -
     if let Some(cause) = &envelope.cause.causation_id {
         event["causationid"] = json!(cause);
     }
-    crate::canonical_json(&event)
-        .map_err(|cause| CodecError::Unreadable { event_type: envelope.event_type.clone(), cause })
+    crate::canonical_json(&event).map_err(|cause| CodecError::Unreadable {
+        event_type: envelope.event_type.clone(),
+        cause,
+    })
 }
 
 #[cfg(test)]

@@ -104,7 +104,9 @@ fn orphan() -> Outbound {
     let mut envelope = envelope(encoded.data);
     envelope.event_type = encoded.event_type;
     envelope.stream = StreamId::unmatched(&Digest32([5; 32]));
-    unmatched_event(&envelope, Digest32([9; 32])).unwrap().unwrap()
+    unmatched_event(&envelope, Digest32([9; 32]))
+        .unwrap()
+        .unwrap()
 }
 
 fn everything() -> Vec<Outbound> {
@@ -113,9 +115,22 @@ fn everything() -> Vec<Outbound> {
     refunded.extend([disputed("d1"), closed("d1", DisputeOutcome::Won, 0)]);
     refunded.extend([disputed("d2"), closed("d2", DisputeOutcome::Lost, 100_000)]);
     let mut all = told(&refunded);
-    all.extend(told(&[created(), Event::Expired { confirmed: true }, opened()]));
-    all.extend(told(&[created(), Event::Cancelled { by: CancelledBy::Superseded, superseded_by: Some(id()) }]));
-    let resolved = Event::ExceptionResolved { case: case(), resolution: Resolution::Dismissed };
+    all.extend(told(&[
+        created(),
+        Event::Expired { confirmed: true },
+        opened(),
+    ]));
+    all.extend(told(&[
+        created(),
+        Event::Cancelled {
+            by: CancelledBy::Superseded,
+            superseded_by: Some(id()),
+        },
+    ]));
+    let resolved = Event::ExceptionResolved {
+        case: case(),
+        resolution: Resolution::Dismissed,
+    };
     all.extend(told(&[created(), part(), opened(), resolved]));
     all.extend([tested(), orphan()]);
     all
@@ -123,18 +138,26 @@ fn everything() -> Vec<Outbound> {
 
 #[test]
 fn every_body_is_byte_for_byte_what_receivers_know() {
-    let bodies: Vec<String> =
-        everything().into_iter().map(|told| String::from_utf8(told.body).unwrap()).collect();
+    let bodies: Vec<String> = everything()
+        .into_iter()
+        .map(|told| String::from_utf8(told.body).unwrap())
+        .collect();
     let golden: Vec<&str> = GOLDEN.lines().collect();
     for (place, body) in bodies.iter().enumerate() {
-        assert_eq!(golden.get(place).copied(), Some(body.as_str()), "line {}", place + 1);
+        assert_eq!(
+            golden.get(place).copied(),
+            Some(body.as_str()),
+            "line {}",
+            place + 1
+        );
     }
     assert_eq!(golden.len(), bodies.len());
 }
 
 #[test]
 fn every_name_of_the_list_is_pinned() {
-    let names: std::collections::BTreeSet<&str> = everything().iter().map(|told| told.name).collect();
+    let names: std::collections::BTreeSet<&str> =
+        everything().iter().map(|told| told.name).collect();
     let list = [
         "delivery_test",
         "exception_opened",
@@ -153,7 +176,10 @@ fn every_name_of_the_list_is_pinned() {
         assert!(told.body.len() < 4096, "{}", told.name);
         let body: Value = serde_json::from_slice(&told.body).unwrap();
         assert_eq!(body["data"]["log"]["origin"], "ledger.example/test/1");
-        assert_eq!((&body["subject"], &body["partitionkey"]), (&json!(told.subject), &json!(told.subject)));
+        assert_eq!(
+            (&body["subject"], &body["partitionkey"]),
+            (&json!(told.subject), &json!(told.subject))
+        );
     }
 }
 
@@ -162,7 +188,11 @@ fn what_was_told_sums_up_to_what_is_held() {
     let mut held = 0;
     for told in everything().iter().take(7) {
         let body: Value = serde_json::from_slice(&told.body).unwrap();
-        let minor = |value: &Value| value["minor"].as_str().map_or(0, |text| text.parse::<i64>().unwrap());
+        let minor = |value: &Value| {
+            value["minor"]
+                .as_str()
+                .map_or(0, |text| text.parse::<i64>().unwrap())
+        };
         held += minor(&body["data"]["amount"]) - minor(&body["data"]["reversal"]["delta"]);
     }
     assert_eq!(held, 150_000 - 50_000 + 20_000 - 100_000);

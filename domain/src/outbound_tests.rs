@@ -1,6 +1,9 @@
 use super::*;
 use crate::codec::encode;
-use crate::ids::{AccountSlug, ClientId, MerchantId, OrderId, PaymentRequestId, ProviderCode, ProviderRef, ScenarioId};
+use crate::ids::{
+    AccountSlug, ClientId, MerchantId, OrderId, PaymentRequestId, ProviderCode, ProviderRef,
+    ScenarioId,
+};
 use crate::money::{Currency, MinorText, Money};
 use crate::payment::event::VerificationMethod;
 use crate::payment::evidence::EvidenceClass;
@@ -98,9 +101,15 @@ fn a_verified_payment_is_one_body_with_all_that_receivers_need() {
     assert_eq!(body["sequence"], "0000000003");
     assert_eq!(body["subject"], id().as_str());
     assert_eq!(body["data"]["status"], "paid");
-    assert_eq!(body["data"]["amount"], json!({"minor": "150000", "currency": "AMD", "exponent": 2}));
+    assert_eq!(
+        body["data"]["amount"],
+        json!({"minor": "150000", "currency": "AMD", "exponent": 2})
+    );
     assert_eq!(body["data"]["provider"]["transaction_id"], "st_1");
-    assert_eq!(body["data"]["verification"]["method"], "signed_notification");
+    assert_eq!(
+        body["data"]["verification"]["method"],
+        "signed_notification"
+    );
     assert_eq!(body["data"]["is_test"], true);
     assert!(told[0].body.len() < 4096);
     assert_eq!(told[0].body, crate::canonical_json(&body).unwrap());
@@ -118,7 +127,11 @@ fn only_the_applied_part_of_a_refund_is_told_and_sums_up() {
         requested: false,
     };
     let mut events = paid();
-    events.extend([refund("r1", 50_000, 0), refund("r2", 0, 10), refund("r3", 100_000, 0)]);
+    events.extend([
+        refund("r1", 50_000, 0),
+        refund("r2", 0, 10),
+        refund("r3", 100_000, 0),
+    ]);
     let told = told(&events);
     let sums: Vec<Value> = told[1..]
         .iter()
@@ -156,8 +169,21 @@ fn each_part_is_told_and_a_capture_that_completes_the_amount_is_none() {
         provider_time: None,
         provider_status: None,
     };
-    let names = |events: &[Event]| told(events).into_iter().map(|told| told.name).collect::<Vec<_>>();
+    let names = |events: &[Event]| {
+        told(events)
+            .into_iter()
+            .map(|told| told.name)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(names(&paid()[..3]), [""; 0]);
-    let parts = [created(), part("st_1", 50_000), part("st_2", 50_000), part("st_3", 50_000)];
-    assert_eq!(names(&parts), ["payment_partially_paid", "payment_partially_paid"]);
+    let parts = [
+        created(),
+        part("st_1", 50_000),
+        part("st_2", 50_000),
+        part("st_3", 50_000),
+    ];
+    assert_eq!(
+        names(&parts),
+        ["payment_partially_paid", "payment_partially_paid"]
+    );
 }

@@ -71,7 +71,11 @@ pub fn id_of(command: &Digest32) -> QuoteId {
 /// # Errors
 /// [`Refusal::ValidityInThePast`].
 pub fn issue(quote: Quote, now: Timestamp) -> Result<Event, Refusal> {
-    if quote.valid_until > now { Ok(Event::Issued(quote)) } else { Err(Refusal::ValidityInThePast) }
+    if quote.valid_until > now {
+        Ok(Event::Issued(quote))
+    } else {
+        Err(Refusal::ValidityInThePast)
+    }
 }
 
 impl Quote {
@@ -87,7 +91,13 @@ impl Quote {
     /// # Errors
     /// [`Refusal::Expired`].
     pub fn usable(&self, now: Timestamp) -> Result<(), Refusal> {
-        if now < self.valid_until { Ok(()) } else { Err(Refusal::Expired { valid_until: self.valid_until }) }
+        if now < self.valid_until {
+            Ok(())
+        } else {
+            Err(Refusal::Expired {
+                valid_until: self.valid_until,
+            })
+        }
     }
 }
 
@@ -114,7 +124,10 @@ mod tests {
     fn an_expired_quote_makes_no_request_a1b() {
         let end = Timestamp::from_seconds(100);
         assert!(quote(end).usable(Timestamp::from_millis(99_999)).is_ok());
-        assert_eq!(quote(end).usable(end), Err(Refusal::Expired { valid_until: end }));
+        assert_eq!(
+            quote(end).usable(end),
+            Err(Refusal::Expired { valid_until: end })
+        );
         assert_eq!(issue(quote(end), end), Err(Refusal::ValidityInThePast));
     }
 }

@@ -169,7 +169,8 @@ impl Recorded {
     pub fn verified_envelope(&self) -> Result<Envelope, RecordError> {
         let value: serde_json::Value =
             serde_json::from_slice(&self.record.bytes).map_err(RecordError::Unreadable)?;
-        let canonical = serde_json_canonicalizer::to_vec(&value).map_err(RecordError::Unreadable)?;
+        let canonical =
+            serde_json_canonicalizer::to_vec(&value).map_err(RecordError::Unreadable)?;
         if canonical != *self.record.bytes {
             return Err(RecordError::NotCanonical);
         }

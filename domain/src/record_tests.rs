@@ -14,9 +14,16 @@ pub(crate) fn envelope(data: serde_json::Value) -> Envelope {
         type_v: 1,
         recorded_at: Timestamp::from_seconds(1_700_000_000),
         occurred_at: Timestamp::from_seconds(1_700_000_000),
-        actor: Actor::Client { id: ClientId::parse("backend").unwrap(), auth: "k1".into() },
+        actor: Actor::Client {
+            id: ClientId::parse("backend").unwrap(),
+            auth: "k1".into(),
+        },
         on_behalf_of: None,
-        source: Source { entry: "POST /v1/quotes".into(), node: "a".into(), ip_prefix: None },
+        source: Source {
+            entry: "POST /v1/quotes".into(),
+            node: "a".into(),
+            ip_prefix: None,
+        },
         cause: Cause {
             command: "issue_quote".into(),
             command_id: id,
@@ -34,7 +41,11 @@ pub(crate) fn envelope(data: serde_json::Value) -> Envelope {
 }
 
 fn recorded(record: Record) -> Recorded {
-    Recorded { position: Position::new(1, 0, 0, 0), stream: StreamId::parse("quote-x").unwrap(), record }
+    Recorded {
+        position: Position::new(1, 0, 0, 0),
+        stream: StreamId::parse("quote-x").unwrap(),
+        record,
+    }
 }
 
 #[test]
@@ -42,8 +53,14 @@ fn the_bytes_are_canonical_and_read_back() {
     let written = envelope(serde_json::json!({"z": 1, "a": "\u{20ac}\n", "aa": [true, null]}));
     let record = Record::write(&written).unwrap();
     let text = std::str::from_utf8(&record.bytes).unwrap();
-    assert!(text.starts_with(r#"{"actor":{"auth":"k1","id":"backend","kind":"client"},"cause":"#), "{text}");
-    assert!(text.contains("\"data\":{\"a\":\"\u{20ac}\\n\",\"aa\":[true,null],\"z\":1}"), "{text}");
+    assert!(
+        text.starts_with(r#"{"actor":{"auth":"k1","id":"backend","kind":"client"},"cause":"#),
+        "{text}"
+    );
+    assert!(
+        text.contains("\"data\":{\"a\":\"\u{20ac}\\n\",\"aa\":[true,null],\"z\":1}"),
+        "{text}"
+    );
     let back = recorded(record);
     assert_eq!(back.verified_envelope().unwrap(), written);
     assert_eq!(back.envelope().unwrap(), written);
@@ -62,13 +79,22 @@ fn other_bytes_of_the_same_meaning_are_refused() {
     let record = Record::write(&envelope(serde_json::json!({}))).unwrap();
     let mut spaced = record.bytes.to_vec();
     spaced.insert(1, b' ');
-    let changed = recorded(Record { bytes: spaced.into(), ..record });
+    let changed = recorded(Record {
+        bytes: spaced.into(),
+        ..record
+    });
     assert!(changed.envelope().is_ok());
-    assert!(matches!(changed.verified_envelope(), Err(RecordError::NotCanonical)));
+    assert!(matches!(
+        changed.verified_envelope(),
+        Err(RecordError::NotCanonical)
+    ));
 }
 
 #[test]
 fn a_record_has_a_longest_length() {
     let long = envelope(serde_json::json!("x".repeat(RECORD_BYTES_MAX)));
-    assert!(matches!(Record::write(&long), Err(RecordError::TooLong { .. })));
+    assert!(matches!(
+        Record::write(&long),
+        Err(RecordError::TooLong { .. })
+    ));
 }

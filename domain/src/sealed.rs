@@ -91,8 +91,14 @@ impl Place<'_> {
     /// `counterfoil-pii/1`, origin, stream, event id, field and key id, each led by its length.
     pub fn associated_data(&self, key_id: &str) -> Vec<u8> {
         let event_id = self.event_id.to_string();
-        let parts =
-            ["counterfoil-pii/1", self.origin, self.stream.as_str(), &event_id, self.field, key_id];
+        let parts = [
+            "counterfoil-pii/1",
+            self.origin,
+            self.stream.as_str(),
+            &event_id,
+            self.field,
+            key_id,
+        ];
         let mut data = Vec::new();
         for part in parts {
             data.extend_from_slice(&(part.len() as u64).to_be_bytes());

@@ -7,7 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::digest::Digest32;
 use crate::ids::{
-    AccountSlug, ClientId, DeliveryId, MerchantId, OperatorId, PaymentRequestId, QuoteId, SubscriberId,
+    AccountSlug, ClientId, DeliveryId, MerchantId, OperatorId, PaymentRequestId, QuoteId,
+    SubscriberId,
 };
 
 /// What kind of thing a stream tells about. The text before the first `-` of its name.
@@ -79,7 +80,9 @@ impl Category {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|category| category.as_str() == text)
+        Self::ALL
+            .into_iter()
+            .find(|category| category.as_str() == text)
     }
 }
 
@@ -99,11 +102,16 @@ impl StreamId {
     /// [`BadStreamId`].
     pub fn parse(text: impl Into<String>) -> Result<Self, BadStreamId> {
         let text = text.into();
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        let allowed =
+            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
         let (category, key) = text.split_once('-').unwrap_or((&text, ""));
         let known = Category::parse(category).ok_or(BadStreamId)?;
         let keyed = !key.is_empty() || known == Category::Instance;
-        if keyed && text.len() <= 200 && text.bytes().all(allowed) { Ok(Self(text)) } else { Err(BadStreamId) }
+        if keyed && text.len() <= 200 && text.bytes().all(allowed) {
+            Ok(Self(text))
+        } else {
+            Err(BadStreamId)
+        }
     }
 
     fn of(category: Category, key: &str) -> Self {
@@ -177,7 +185,10 @@ impl StreamId {
 
     /// What kind of thing it tells about.
     pub fn category(&self) -> Category {
-        let name = self.0.split_once('-').map_or(self.0.as_str(), |(category, _)| category);
+        let name = self
+            .0
+            .split_once('-')
+            .map_or(self.0.as_str(), |(category, _)| category);
         Category::parse(name).unwrap_or(Category::Instance)
     }
 
@@ -255,8 +266,18 @@ mod tests {
         assert_eq!(stream.category(), Category::PaymentRequest);
         assert_eq!(stream.key(), request.as_str());
         assert_eq!(StreamId::parse(stream.as_str()).unwrap(), stream);
-        assert_eq!(StreamId::parse("instance").unwrap().category(), Category::Instance);
-        for bad in ["", "payment_request", "payment_request-", "nothing-x", "quote-A", "quote-a b"] {
+        assert_eq!(
+            StreamId::parse("instance").unwrap().category(),
+            Category::Instance
+        );
+        for bad in [
+            "",
+            "payment_request",
+            "payment_request-",
+            "nothing-x",
+            "quote-A",
+            "quote-a b",
+        ] {
             assert!(StreamId::parse(bad).is_err(), "{bad}");
         }
     }

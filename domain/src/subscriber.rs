@@ -157,7 +157,12 @@ pub struct Subscriber {
 pub fn evolve(subscriber: Option<Subscriber>, event: &Event) -> Option<Subscriber> {
     let Some(mut known) = subscriber else {
         return match event {
-            Event::Registered { id, merchant, url, opt_in } => Some(Subscriber {
+            Event::Registered {
+                id,
+                merchant,
+                url,
+                opt_in,
+            } => Some(Subscriber {
                 id: id.clone(),
                 merchant: merchant.clone(),
                 url: url.clone(),
@@ -196,14 +201,22 @@ pub fn evolve(subscriber: Option<Subscriber>, event: &Event) -> Option<Subscribe
 pub fn decide(subscriber: Option<&Subscriber>, command: &Command) -> Result<Vec<Event>, Refusal> {
     let Some(known) = subscriber else {
         return match command {
-            Command::Register { id, merchant, url, opt_in, key_id } => Ok(vec![
+            Command::Register {
+                id,
+                merchant,
+                url,
+                opt_in,
+                key_id,
+            } => Ok(vec![
                 Event::Registered {
                     id: id.clone(),
                     merchant: merchant.clone(),
                     url: url.clone(),
                     opt_in: opt_in.clone(),
                 },
-                Event::SigningKeyAdded { key_id: key_id.clone() },
+                Event::SigningKeyAdded {
+                    key_id: key_id.clone(),
+                },
             ]),
             Command::ChangeEndpoint { .. }
             | Command::AddKey { .. }
@@ -226,10 +239,16 @@ pub fn decide(subscriber: Option<&Subscriber>, command: &Command) -> Result<Vec<
         {
             Err(Refusal::Removed)
         }
-        Command::ChangeEndpoint { url } => once(known.url != *url, Event::EndpointChanged { url: url.clone() }),
-        Command::AddKey { key_id } => {
-            once(!known.keys.contains(key_id), Event::SigningKeyAdded { key_id: key_id.clone() })
-        }
+        Command::ChangeEndpoint { url } => once(
+            known.url != *url,
+            Event::EndpointChanged { url: url.clone() },
+        ),
+        Command::AddKey { key_id } => once(
+            !known.keys.contains(key_id),
+            Event::SigningKeyAdded {
+                key_id: key_id.clone(),
+            },
+        ),
         Command::Pause(why) => once(known.paused.is_none(), Event::Paused { why: *why }),
         Command::Resume => once(known.paused.is_some(), Event::Resumed {}),
         Command::Test => Ok(vec![Event::TestRequested {}]),
@@ -252,16 +271,33 @@ mod tests {
 
     fn given(commands: &[Command]) -> Option<Subscriber> {
         commands.iter().fold(None, |state, command| {
-            decide(state.as_ref(), command).unwrap().iter().fold(state, evolve)
+            decide(state.as_ref(), command)
+                .unwrap()
+                .iter()
+                .fold(state, evolve)
         })
     }
 
     #[test]
     fn a_pause_is_one_event_and_resuming_ends_it() {
         let paused = [register(), Command::Pause(PausedWhy::Gone)];
-        assert_eq!(decide(given(&paused).as_ref(), &Command::Pause(PausedWhy::Operator)), Ok(vec![]));
-        assert_eq!(decide(given(&paused).as_ref(), &Command::Resume).unwrap().len(), 1);
-        assert_eq!(decide(given(&[register()]).as_ref(), &Command::Resume), Ok(vec![]));
+        assert_eq!(
+            decide(
+                given(&paused).as_ref(),
+                &Command::Pause(PausedWhy::Operator)
+            ),
+            Ok(vec![])
+        );
+        assert_eq!(
+            decide(given(&paused).as_ref(), &Command::Resume)
+                .unwrap()
+                .len(),
+            1
+        );
+        assert_eq!(
+            decide(given(&[register()]).as_ref(), &Command::Resume),
+            Ok(vec![])
+        );
     }
 
     #[test]

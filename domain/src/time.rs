@@ -147,19 +147,34 @@ mod tests {
 
     #[test]
     fn text_is_utc_with_milliseconds() {
-        assert_eq!(at("2026-10-05T16:00:00.1239+04:00").to_string(), "2026-10-05T12:00:00.123Z");
-        assert_eq!(at("2026-10-05T12:00:00Z").to_string(), "2026-10-05T12:00:00.000Z");
+        assert_eq!(
+            at("2026-10-05T16:00:00.1239+04:00").to_string(),
+            "2026-10-05T12:00:00.123Z"
+        );
+        assert_eq!(
+            at("2026-10-05T12:00:00Z").to_string(),
+            "2026-10-05T12:00:00.000Z"
+        );
         assert!(Timestamp::parse("05/10/2026").is_err());
-        assert_eq!(serde_json::to_string(&Timestamp::from_seconds(0)).unwrap(), "\"1970-01-01T00:00:00.000Z\"");
+        assert_eq!(
+            serde_json::to_string(&Timestamp::from_seconds(0)).unwrap(),
+            "\"1970-01-01T00:00:00.000Z\""
+        );
     }
 
     #[test]
     fn lateness_is_proved_only_as_far_as_the_precision_goes() {
         let limit = at("2026-10-05T12:00:00Z");
-        let second = |text| ProviderTime { at: at(text), precision: Precision::Second };
+        let second = |text| ProviderTime {
+            at: at(text),
+            precision: Precision::Second,
+        };
         assert!(second("2026-10-05T12:00:00Z").provably_by(limit));
         assert!(!second("2026-10-05T12:00:01Z").provably_by(limit));
-        let day = |text| ProviderTime { at: at(text), precision: Precision::Day };
+        let day = |text| ProviderTime {
+            at: at(text),
+            precision: Precision::Day,
+        };
         assert!(!day("2026-10-05T00:00:00Z").provably_by(limit));
         assert!(day("2026-10-04T00:00:00Z").provably_by(limit));
     }

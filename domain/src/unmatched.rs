@@ -59,7 +59,8 @@ pub enum Event {
 }
 
 impl DomainEvent for Event {
-    const TYPES: &'static [(&'static str, u16)] = &[("UnmatchedPaymentObserved", 1), ("ExceptionOpened", 1)];
+    const TYPES: &'static [(&'static str, u16)] =
+        &[("UnmatchedPaymentObserved", 1), ("ExceptionOpened", 1)];
 }
 
 /// The stream of a movement of money.
@@ -68,7 +69,13 @@ pub fn stream_of(key: &InstanceKey, capture: &CaptureKey) -> StreamId {
 }
 
 /// Observes money once; a repeat gives no event.
-pub fn observe(known: bool, stream: &StreamId, money: Unmatched, kind: ExceptionKind, now: Timestamp) -> Vec<Event> {
+pub fn observe(
+    known: bool,
+    stream: &StreamId,
+    money: Unmatched,
+    kind: ExceptionKind,
+    now: Timestamp,
+) -> Vec<Event> {
     if known {
         return vec![];
     }
@@ -76,7 +83,17 @@ pub fn observe(known: bool, stream: &StreamId, money: Unmatched, kind: Exception
     let severity = kind.severity();
     let (capture, about) = (money.capture.clone(), money.capture.to_string());
     let due = now.plus(severity.due_within());
-    vec![Event::Observed(money), Event::ExceptionOpened { case, kind, severity, due, about, capture }]
+    vec![
+        Event::Observed(money),
+        Event::ExceptionOpened {
+            case,
+            kind,
+            severity,
+            due,
+            about,
+            capture,
+        },
+    ]
 }
 
 #[cfg(test)]
@@ -98,8 +115,26 @@ mod tests {
             provider_time: None,
         };
         let now = Timestamp::from_seconds(0);
-        let events = observe(false, &stream, money.clone(), ExceptionKind::OrphanPayment, now);
-        assert!(matches!(&events[..], [Event::Observed(_), Event::ExceptionOpened { severity: Severity::High, .. }]));
-        assert_eq!(observe(true, &stream, money, ExceptionKind::OrphanPayment, now), vec![]);
+        let events = observe(
+            false,
+            &stream,
+            money.clone(),
+            ExceptionKind::OrphanPayment,
+            now,
+        );
+        assert!(matches!(
+            &events[..],
+            [
+                Event::Observed(_),
+                Event::ExceptionOpened {
+                    severity: Severity::High,
+                    ..
+                }
+            ]
+        ));
+        assert_eq!(
+            observe(true, &stream, money, ExceptionKind::OrphanPayment, now),
+            vec![]
+        );
     }
 }

@@ -22,7 +22,9 @@ pub fn text(value: &Value, pointer: &str) -> Option<String> {
     match value.pointer(pointer)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
     }
 }
 
@@ -34,12 +36,18 @@ pub fn reference(value: &Value, pointer: &str) -> Option<ProviderRef> {
 /// An amount with its currency, by letters in any case or by ISO number.
 pub fn money(value: &Value, amount: &str, currency: &str, unit: AmountUnit) -> Option<Money> {
     let code = text(value, currency)?;
-    let currency = Currency::from_code(&code.to_ascii_uppercase()).or_else(|| Currency::from_numeric(&code))?;
+    let currency = Currency::from_code(&code.to_ascii_uppercase())
+        .or_else(|| Currency::from_numeric(&code))?;
     money_in(value, amount, currency, unit)
 }
 
 /// An amount in a known currency.
-pub fn money_in(value: &Value, amount: &str, currency: Currency, unit: AmountUnit) -> Option<Money> {
+pub fn money_in(
+    value: &Value,
+    amount: &str,
+    currency: Currency,
+    unit: AmountUnit,
+) -> Option<Money> {
     let digits = text(value, amount)?;
     match unit {
         AmountUnit::Minor => Money::new(digits.parse().ok()?, currency).ok(),
@@ -54,5 +62,8 @@ pub fn time(value: &Value, pointer: &str) -> Option<ProviderTime> {
         Ok(seconds) => Timestamp::from_seconds(seconds),
         Err(_) => Timestamp::parse(&text).ok()?,
     };
-    Some(ProviderTime { at, precision: Precision::Second })
+    Some(ProviderTime {
+        at,
+        precision: Precision::Second,
+    })
 }

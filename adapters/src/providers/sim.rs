@@ -9,9 +9,9 @@ use domain::ids::{AccountSlug, MerchantId};
 use domain::payment::evidence::{EvidenceClass, Mode};
 use domain::payment::fact::{Fact, FactKind, RefundAmount};
 use domain::ports::{
-    Acknowledge, Authentic, Clock, HttpOut, InboundProvider, InboundRequest, LookUp, LookUpOutcome, NotUnderstood,
-    OutAnswer, OutError, OutRequest, ProviderAnswer, ProviderApi, RegisterOutcome, Registration, Rejected, Secret,
-    SecretPurpose, Secrets,
+    Acknowledge, Authentic, Clock, HttpOut, InboundProvider, InboundRequest, LookUp, LookUpOutcome,
+    NotUnderstood, OutAnswer, OutError, OutRequest, ProviderAnswer, ProviderApi, RegisterOutcome,
+    Registration, Rejected, Secret, SecretPurpose, Secrets,
 };
 use domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -45,8 +45,9 @@ impl InboundProvider for SimInbound {
     }
 
     fn facts(&self, request: &InboundRequest) -> Result<Vec<Fact>, NotUnderstood> {
-        let body: Value =
-            serde_json::from_slice(&request.body).map_err(|_| NotUnderstood { why: "the body is no JSON" })?;
+        let body: Value = serde_json::from_slice(&request.body).map_err(|_| NotUnderstood {
+            why: "the body is no JSON",
+        })?;
         Ok(fact(&body).into_iter().collect())
     }
 
@@ -62,7 +63,11 @@ pub(super) fn plain_answer(acknowledge: Acknowledge) -> ProviderAnswer {
         Acknowledge::Rejected => (401, "unauthorized"),
         Acknowledge::Busy => (503, "try again"),
     };
-    ProviderAnswer { status, content_type: "text/plain", body: body.to_owned() }
+    ProviderAnswer {
+        status,
+        content_type: "text/plain",
+        body: body.to_owned(),
+    }
 }
 
 /// One statement: `{status, order, our_reference, transaction, amount, currency, payee, mode,
@@ -76,7 +81,9 @@ fn fact(body: &Value) -> Option<Fact> {
         "captured" => FactKind::Captured,
         "declined" => FactKind::Declined,
         "session_expired" => FactKind::SessionExpired,
-        "voided" => FactKind::Voided { reversal: reference(body, "/reversal") },
+        "voided" => FactKind::Voided {
+            reversal: reference(body, "/reversal"),
+        },
         "refunded" => FactKind::Refunded {
             amount: RefundAmount::Delta(money(body, "/refunded", "/currency", AmountUnit::Minor)?),
             reversal: reference(body, "/reversal"),
@@ -120,13 +127,31 @@ impl SimApi {
         secrets: Arc<dyn Secrets>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { url: url.trim_end_matches('/').to_owned(), merchant, account, http, secrets, clock }
+        Self {
+            url: url.trim_end_matches('/').to_owned(),
+            merchant,
+            account,
+            http,
+            secrets,
+            clock,
+        }
     }
 
-    async fn call(&self, method: &'static str, path: &str, body: Option<Value>) -> Result<OutAnswer, Failed> {
+    async fn call(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<OutAnswer, Failed> {
         let purpose = SecretPurpose::ProviderApi(self.account.to_string());
-        let keys = self.secrets.active(&self.merchant, &purpose, self.clock.now()).await;
-        let key = keys.ok().and_then(|keys| keys.into_iter().next()).ok_or(Failed::NoKey)?;
+        let keys = self
+            .secrets
+            .active(&self.merchant, &purpose, self.clock.now())
+            .await;
+        let key = keys
+            .ok()
+            .and_then(|keys| keys.into_iter().next())
+            .ok_or(Failed::NoKey)?;
         let token = String::from_utf8_lossy(&key.value).trim().to_owned();
         let mut headers = vec![("authorization".to_owned(), format!("Bearer {token}"))];
         if body.is_some() {
@@ -136,7 +161,9 @@ impl SimApi {
             method,
             url: format!("{}{path}", self.url),
             headers,
-            body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
+            body: body
+                .map(|body| body.to_string().into_bytes())
+                .unwrap_or_default(),
             deadline: DEADLINE,
             answer_bytes_max: ANSWER_BYTES_MAX,
         };
@@ -171,9 +198,15 @@ impl ProviderApi for SimApi {
         let answer = match self.call("POST", "/orders", Some(body)).await {
             Ok(answer) => answer,
             // Nothing was sent, so nothing was made.
-            Err(Failed::NoKey) => return RegisterOutcome::Refused { provider_status: "no_api_key".to_owned() },
+            Err(Failed::NoKey) => {
+                return RegisterOutcome::Refused {
+                    provider_status: "no_api_key".to_owned(),
+                };
+            }
             Err(Failed::Http(error)) if error.not_sent() => {
-                return RegisterOutcome::Refused { provider_status: error.as_str().to_owned() };
+                return RegisterOutcome::Refused {
+                    provider_status: error.as_str().to_owned(),
+                };
             }
             Err(failed) => return RegisterOutcome::Unknown { why: failed.why() },
         };
@@ -184,8 +217,12 @@ impl ProviderApi for SimApi {
                 pay_url: text(&body, "/pay_url"),
                 session_expires_at: time(&body, "/session_expires_at").map(|time| time.at),
             },
-            (400..=499, _) => RegisterOutcome::Refused { provider_status: format!("http_{}", answer.status) },
-            (status, _) => RegisterOutcome::Unknown { why: format!("http_{status}") },
+            (400..=499, _) => RegisterOutcome::Refused {
+                provider_status: format!("http_{}", answer.status),
+            },
+            (status, _) => RegisterOutcome::Unknown {
+                why: format!("http_{status}"),
+            },
         }
     }
 
@@ -193,17 +230,34 @@ impl ProviderApi for SimApi {
         let path = format!("/orders/{}", look_up.our_reference);
         let answer = match self.call("GET", &path, None).await {
             Ok(answer) => answer,
-            Err(failed) => return LookUpOutcome::Unknown { why: failed.why(), retry_after_s: None },
+            Err(failed) => {
+                return LookUpOutcome::Unknown {
+                    why: failed.why(),
+                    retry_after_s: None,
+                };
+            }
         };
-        let retry_after_s = answer.header("retry-after").and_then(|value| value.parse().ok());
+        let retry_after_s = answer
+            .header("retry-after")
+            .and_then(|value| value.parse().ok());
         let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-        match (answer.status, body.as_ref().and_then(|body| body["statements"].as_array())) {
+        match (
+            answer.status,
+            body.as_ref().and_then(|body| body["statements"].as_array()),
+        ) {
             (200, Some(statements)) => {
                 let facts = statements.iter().filter_map(fact).collect();
-                LookUpOutcome::Answered { facts, raw: answer.body, media: "application/json".to_owned() }
+                LookUpOutcome::Answered {
+                    facts,
+                    raw: answer.body,
+                    media: "application/json".to_owned(),
+                }
             }
             (404, _) => LookUpOutcome::NotFound,
-            (status, _) => LookUpOutcome::Unknown { why: format!("http_{status}"), retry_after_s },
+            (status, _) => LookUpOutcome::Unknown {
+                why: format!("http_{status}"),
+                retry_after_s,
+            },
         }
     }
 
@@ -220,7 +274,10 @@ mod tests {
     use super::*;
 
     fn facts(body: Value) -> Vec<Fact> {
-        let request = InboundRequest { body: body.to_string().into_bytes(), ..InboundRequest::default() };
+        let request = InboundRequest {
+            body: body.to_string().into_bytes(),
+            ..InboundRequest::default()
+        };
         SimInbound.facts(&request).unwrap()
     }
 
@@ -238,11 +295,17 @@ mod tests {
 
     #[test]
     fn what_is_not_recognised_is_unknown_and_never_a_guess() {
-        assert_eq!(facts(json!({"status": "on_the_moon"}))[0].kind, FactKind::Unknown);
+        assert_eq!(
+            facts(json!({"status": "on_the_moon"}))[0].kind,
+            FactKind::Unknown
+        );
         assert_eq!(facts(json!({"hello": 1})), vec![]);
         let odd = facts(json!({"status": "captured", "amount": 1.5, "currency": "AMD"}));
         assert_eq!(odd[0].amount, None);
-        let request = InboundRequest { body: b"<xml>".to_vec(), ..InboundRequest::default() };
+        let request = InboundRequest {
+            body: b"<xml>".to_vec(),
+            ..InboundRequest::default()
+        };
         assert!(SimInbound.facts(&request).is_err());
     }
 }

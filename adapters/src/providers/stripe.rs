@@ -1,13 +1,14 @@
 //! Stripe: signed events. Our reference travels in `client_reference_id` or `metadata`, amounts in
 //! minor units. Read from stripe.com/docs (webhooks, event types), 2026-10.
 
+use domain::money::{Currency, Sum};
 use domain::payment::evidence::{EvidenceClass, Mode};
 use domain::payment::fact::{Fact, FactKind, RefundAmount};
 use domain::ports::{
-    Acknowledge, Authentic, InboundProvider, InboundRequest, NotUnderstood, ProviderAnswer, Rejected, Secret,
+    Acknowledge, Authentic, InboundProvider, InboundRequest, NotUnderstood, ProviderAnswer,
+    Rejected, Secret,
 };
 use domain::time::Timestamp;
-use domain::money::{Currency, Sum};
 use serde_json::Value;
 
 use super::pointer::{AmountUnit, money, reference, text, time};
@@ -35,8 +36,9 @@ impl InboundProvider for StripeInbound {
     }
 
     fn facts(&self, request: &InboundRequest) -> Result<Vec<Fact>, NotUnderstood> {
-        let event: Value =
-            serde_json::from_slice(&request.body).map_err(|_| NotUnderstood { why: "the body is no JSON" })?;
+        let event: Value = serde_json::from_slice(&request.body).map_err(|_| NotUnderstood {
+            why: "the body is no JSON",
+        })?;
         Ok(fact(&event).into_iter().collect())
     }
 
@@ -59,7 +61,10 @@ fn fact(event: &Value) -> Option<Fact> {
         "charge.refunded" => {
             let currency = Currency::from_code(&text(object, "/currency")?.to_ascii_uppercase())?;
             let so_far = text(object, "/amount_refunded")?.parse().ok()?;
-            FactKind::Refunded { amount: RefundAmount::Cumulative(Sum::new(so_far, currency)), reversal: None }
+            FactKind::Refunded {
+                amount: RefundAmount::Cumulative(Sum::new(so_far, currency)),
+                reversal: None,
+            }
         }
         "charge.dispute.created" => FactKind::DisputeOpened {
             dispute: reference(object, "/id")?,
@@ -77,14 +82,18 @@ fn fact(event: &Value) -> Option<Fact> {
         }
         _ => return None,
     };
-    let reference_of = |pointers: &[&str]| pointers.iter().find_map(|pointer| reference(object, pointer));
+    let reference_of = |pointers: &[&str]| {
+        pointers
+            .iter()
+            .find_map(|pointer| reference(object, pointer))
+    };
     let of_intent = name.starts_with("payment_intent.");
     let transaction = match &kind {
         FactKind::Captured | FactKind::Authorised => reference(object, "/latest_charge"),
         FactKind::Refunded { .. } => reference(object, "/id"),
-        FactKind::DisputeOpened { .. } | FactKind::DisputeWon { .. } | FactKind::DisputeLost { .. } => {
-            reference(object, "/charge")
-        }
+        FactKind::DisputeOpened { .. }
+        | FactKind::DisputeWon { .. }
+        | FactKind::DisputeLost { .. } => reference(object, "/charge"),
         FactKind::Registered
         | FactKind::Processing
         | FactKind::Declined
@@ -95,7 +104,11 @@ fn fact(event: &Value) -> Option<Fact> {
     };
     Some(Fact {
         our_reference: reference_of(&["/metadata/our_reference", "/client_reference_id"]),
-        provider_order_ref: if of_intent { reference(object, "/id") } else { reference(object, "/payment_intent") },
+        provider_order_ref: if of_intent {
+            reference(object, "/id")
+        } else {
+            reference(object, "/payment_intent")
+        },
         transaction,
         amount: if kind == FactKind::Captured {
             money(object, "/amount_received", "/currency", AmountUnit::Minor)
@@ -103,7 +116,10 @@ fn fact(event: &Value) -> Option<Fact> {
             None
         },
         payee: text(event, "/account"),
-        mode: event.pointer("/livemode").and_then(Value::as_bool).map(|live| if live { Mode::Live } else { Mode::Test }),
+        mode: event
+            .pointer("/livemode")
+            .and_then(Value::as_bool)
+            .map(|live| if live { Mode::Live } else { Mode::Test }),
         provider_time: time(event, "/created"),
         provider_status: Some(name),
         kind,
@@ -117,7 +133,9 @@ mod tests {
     use super::*;
 
     fn event(name: &str, object: Value) -> Option<Fact> {
-        fact(&json!({"id": "evt_1", "type": name, "created": 1_790_000_000, "livemode": false, "data": {"object": object}}))
+        fact(
+            &json!({"id": "evt_1", "type": name, "created": 1_790_000_000, "livemode": false, "data": {"object": object}}),
+        )
     }
 
     #[test]
@@ -137,13 +155,26 @@ mod tests {
 
     #[test]
     fn refunds_are_cumulative_and_disputes_name_their_charge() {
-        let refund = event("charge.refunded", json!({"id": "ch_1", "amount_refunded": 500, "currency": "usd"}));
+        let refund = event(
+            "charge.refunded",
+            json!({"id": "ch_1", "amount_refunded": 500, "currency": "usd"}),
+        );
         let refund = refund.unwrap();
-        assert!(matches!(refund.kind, FactKind::Refunded { amount: RefundAmount::Cumulative(sum), .. } if sum.minor() == 500));
-        let lost = event("charge.dispute.closed", json!({"id": "dp_1", "charge": "ch_1", "status": "lost"})).unwrap();
+        assert!(
+            matches!(refund.kind, FactKind::Refunded { amount: RefundAmount::Cumulative(sum), .. } if sum.minor() == 500)
+        );
+        let lost = event(
+            "charge.dispute.closed",
+            json!({"id": "dp_1", "charge": "ch_1", "status": "lost"}),
+        )
+        .unwrap();
         assert!(matches!(lost.kind, FactKind::DisputeLost { .. }));
         assert_eq!(lost.transaction.unwrap().as_str(), "ch_1");
-        let odd = event("charge.dispute.closed", json!({"id": "dp_1", "status": "warning_closed"})).unwrap();
+        let odd = event(
+            "charge.dispute.closed",
+            json!({"id": "dp_1", "status": "warning_closed"}),
+        )
+        .unwrap();
         assert_eq!(odd.kind, FactKind::Unknown);
         assert_eq!(event("customer.created", json!({})), None);
     }

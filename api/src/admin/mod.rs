@@ -188,14 +188,33 @@ impl From<AppError> for AdminError {
 ///
 /// # Errors
 /// [`AdminError`].
-pub async fn execute(app: &App, context: &Context, command: AdminCommand) -> Result<Value, AdminError> {
+pub async fn execute(
+    app: &App,
+    context: &Context,
+    command: AdminCommand,
+) -> Result<Value, AdminError> {
     match command {
-        AdminCommand::ClientCreate { id, merchant, role, scenarios, mode, token_days } => {
-            let created = app.create_client(context, &id, &merchant, mode, role, scenarios, token_days).await?;
+        AdminCommand::ClientCreate {
+            id,
+            merchant,
+            role,
+            scenarios,
+            mode,
+            token_days,
+        } => {
+            let created = app
+                .create_client(context, &id, &merchant, mode, role, scenarios, token_days)
+                .await?;
             Ok(shown_token(&created.0, &created.1.reveal()))
         }
-        AdminCommand::ClientGrant { id, role, scenarios } => {
-            let client = app.command_client(&id, context, &client::Command::Grant { role, scenarios }).await?;
+        AdminCommand::ClientGrant {
+            id,
+            role,
+            scenarios,
+        } => {
+            let client = app
+                .command_client(&id, context, &client::Command::Grant { role, scenarios })
+                .await?;
             Ok(shown_client(&client))
         }
         AdminCommand::ClientRotate { id, token_days } => {
@@ -203,24 +222,36 @@ pub async fn execute(app: &App, context: &Context, command: AdminCommand) -> Res
             Ok(shown_token(&client, &token.reveal()))
         }
         AdminCommand::ClientRevoke { id, key_id } => {
-            let command = key_id.map_or(client::Command::Revoke, |key_id| client::Command::RevokeToken { key_id });
-            Ok(shown_client(&app.command_client(&id, context, &command).await?))
+            let command = key_id.map_or(client::Command::Revoke, |key_id| {
+                client::Command::RevokeToken { key_id }
+            });
+            Ok(shown_client(
+                &app.command_client(&id, context, &command).await?,
+            ))
         }
         AdminCommand::ClientList => {
             let clients = app.list_clients().await?;
             Ok(clients.iter().map(shown_client).collect())
         }
         AdminCommand::OperatorCreate { id } => {
-            let operator = app.command_operator(&id, context, &operator::Command::Create(id.clone())).await?;
+            let operator = app
+                .command_operator(&id, context, &operator::Command::Create(id.clone()))
+                .await?;
             Ok(json!({ "id": operator.id, "active": operator.active }))
         }
         AdminCommand::OperatorDisable { id } => {
-            let operator = app.command_operator(&id, context, &operator::Command::Disable).await?;
+            let operator = app
+                .command_operator(&id, context, &operator::Command::Disable)
+                .await?;
             Ok(json!({ "id": operator.id, "active": operator.active }))
         }
-        AdminCommand::SecretSet { merchant, purpose, key_id, value, retire_others_in_s } => {
-            set_secret(app, merchant, &purpose, key_id, value, retire_others_in_s).await
-        }
+        AdminCommand::SecretSet {
+            merchant,
+            purpose,
+            key_id,
+            value,
+            retire_others_in_s,
+        } => set_secret(app, merchant, &purpose, key_id, value, retire_others_in_s).await,
         AdminCommand::SubscriberAdd { .. }
         | AdminCommand::SubscriberList
         | AdminCommand::SubscriberPause { .. }
@@ -250,30 +281,58 @@ async fn set_secret(
 ) -> Result<Value, AdminError> {
     app.merchant(&merchant)?;
     let parsed = SecretPurpose::parse(purpose).ok_or_else(|| {
-        AdminError("the purpose is provider-inbound:<account>, provider-api:<account> or subscriber:<id>".to_owned())
+        AdminError(
+            "the purpose is provider-inbound:<account>, provider-api:<account> or subscriber:<id>"
+                .to_owned(),
+        )
     })?;
     let value = value.trim().as_bytes().to_vec();
     if value.len() < 16 {
-        return Err(AdminError("a shared secret has at least 16 characters".to_owned()));
+        return Err(AdminError(
+            "a shared secret has at least 16 characters".to_owned(),
+        ));
     }
     let now = app.recorder.now();
     if let Some(seconds) = retire_others_in_s {
         let until = now.plus(std::time::Duration::from_secs(u64::from(seconds)));
-        for other in app.secrets.active(&merchant, &parsed, now).await.map_err(AppError::from)? {
+        for other in app
+            .secrets
+            .active(&merchant, &parsed, now)
+            .await
+            .map_err(AppError::from)?
+        {
             if other.key_id != key_id {
-                let until = Some(other.valid_until.map_or(until, |known: Timestamp| known.min(until)));
-                let retired = Secret { valid_until: until, ..other };
-                app.secrets.set(&merchant, &parsed, retired).await.map_err(AppError::from)?;
+                let until = Some(
+                    other
+                        .valid_until
+                        .map_or(until, |known: Timestamp| known.min(until)),
+                );
+                let retired = Secret {
+                    valid_until: until,
+                    ..other
+                };
+                app.secrets
+                    .set(&merchant, &parsed, retired)
+                    .await
+                    .map_err(AppError::from)?;
             }
         }
     }
-    let secret = Secret { key_id: key_id.clone(), value, valid_from: now, valid_until: None };
-    app.secrets.set(&merchant, &parsed, secret).await.map_err(|error| match error {
-        domain::ports::KeyringError::NotAuthentic => {
-            AdminError(format!("key id {key_id} stands for another secret; choose a new key id"))
-        }
-        other => AppError::from(other).into(),
-    })?;
+    let secret = Secret {
+        key_id: key_id.clone(),
+        value,
+        valid_from: now,
+        valid_until: None,
+    };
+    app.secrets
+        .set(&merchant, &parsed, secret)
+        .await
+        .map_err(|error| match error {
+            domain::ports::KeyringError::NotAuthentic => AdminError(format!(
+                "key id {key_id} stands for another secret; choose a new key id"
+            )),
+            other => AppError::from(other).into(),
+        })?;
     Ok(json!({ "purpose": purpose, "key_id": key_id, "valid_from": now }))
 }
 

@@ -11,9 +11,18 @@ use crate::app::context::Context;
 use crate::app::deliveries::DeliveryFilter;
 use crate::app::subscribers::NewSubscriber;
 
-pub(super) async fn execute(app: &App, context: &Context, command: AdminCommand) -> Result<Value, AdminError> {
+pub(super) async fn execute(
+    app: &App,
+    context: &Context,
+    command: AdminCommand,
+) -> Result<Value, AdminError> {
     match command {
-        AdminCommand::SubscriberAdd { merchant, id, url, opt_in } => {
+        AdminCommand::SubscriberAdd {
+            merchant,
+            id,
+            url,
+            opt_in,
+        } => {
             app.merchant(&merchant)?;
             let new = NewSubscriber { id, url, opt_in };
             if let Some((field, what)) = new.mistakes().into_iter().next() {
@@ -24,19 +33,43 @@ pub(super) async fn execute(app: &App, context: &Context, command: AdminCommand)
             shown["signing_secret"] = json!(secret);
             Ok(shown)
         }
-        AdminCommand::SubscriberList => Ok(app.list_subscribers(None).await?.iter().map(shown).collect()),
-        AdminCommand::SubscriberPause { merchant, id } => {
-            Ok(shown(&app.command_subscriber(&merchant, &id, context, &Command::Pause(PausedWhy::Operator)).await?))
-        }
-        AdminCommand::SubscriberResume { merchant, id } => {
-            Ok(shown(&app.command_subscriber(&merchant, &id, context, &Command::Resume).await?))
-        }
-        AdminCommand::SubscriberTest { merchant, id } => {
-            Ok(shown(&app.command_subscriber(&merchant, &id, context, &Command::Test).await?))
-        }
-        AdminCommand::DeliveryList { merchant, state, subscriber, limit } => {
-            let filter = DeliveryFilter { state, subscriber, subject: None };
-            let page = app.list_deliveries(&merchant, &filter, None, limit as usize).await?;
+        AdminCommand::SubscriberList => Ok(app
+            .list_subscribers(None)
+            .await?
+            .iter()
+            .map(shown)
+            .collect()),
+        AdminCommand::SubscriberPause { merchant, id } => Ok(shown(
+            &app.command_subscriber(
+                &merchant,
+                &id,
+                context,
+                &Command::Pause(PausedWhy::Operator),
+            )
+            .await?,
+        )),
+        AdminCommand::SubscriberResume { merchant, id } => Ok(shown(
+            &app.command_subscriber(&merchant, &id, context, &Command::Resume)
+                .await?,
+        )),
+        AdminCommand::SubscriberTest { merchant, id } => Ok(shown(
+            &app.command_subscriber(&merchant, &id, context, &Command::Test)
+                .await?,
+        )),
+        AdminCommand::DeliveryList {
+            merchant,
+            state,
+            subscriber,
+            limit,
+        } => {
+            let filter = DeliveryFilter {
+                state,
+                subscriber,
+                subject: None,
+            };
+            let page = app
+                .list_deliveries(&merchant, &filter, None, limit as usize)
+                .await?;
             Ok(page.rows.iter().map(row).collect())
         }
         AdminCommand::DeliveryShow { merchant, id } => {
@@ -47,14 +80,26 @@ pub(super) async fn execute(app: &App, context: &Context, command: AdminCommand)
             shown["answers"] = json!(detail.answers);
             Ok(shown)
         }
-        AdminCommand::DeliveryRedrive { merchant, id, reason } => {
+        AdminCommand::DeliveryRedrive {
+            merchant,
+            id,
+            reason,
+        } => {
             let command = delivery::Command::Redrive;
-            let after = app.command_delivery(&merchant, &id, context, &command, (reason, None)).await?;
+            let after = app
+                .command_delivery(&merchant, &id, context, &command, (reason, None))
+                .await?;
             Ok(json!({ "id": id, "generation": after.generation, "state": "due" }))
         }
-        AdminCommand::DeliveryAbandon { merchant, id, reason } => {
+        AdminCommand::DeliveryAbandon {
+            merchant,
+            id,
+            reason,
+        } => {
             let command = delivery::Command::Abandon;
-            let after = app.command_delivery(&merchant, &id, context, &command, (reason, None)).await?;
+            let after = app
+                .command_delivery(&merchant, &id, context, &command, (reason, None))
+                .await?;
             Ok(json!({ "id": id, "generation": after.generation, "state": "abandoned" }))
         }
         AdminCommand::ClientCreate { .. }
@@ -65,7 +110,9 @@ pub(super) async fn execute(app: &App, context: &Context, command: AdminCommand)
         | AdminCommand::OperatorCreate { .. }
         | AdminCommand::OperatorDisable { .. }
         | AdminCommand::SecretSet { .. }
-        | AdminCommand::SecretList { .. } => Err(AdminError("not a command about deliveries".to_owned())),
+        | AdminCommand::SecretList { .. } => {
+            Err(AdminError("not a command about deliveries".to_owned()))
+        }
     }
 }
 

@@ -42,7 +42,13 @@ pub fn path(data: &Path) -> PathBuf {
 
 /// The circumstances of a command at the terminal.
 pub fn context(operator: &OperatorId, entry: &str) -> Context {
-    Context::of(Actor::Operator { id: operator.clone(), auth: "cli".to_owned() }, entry)
+    Context::of(
+        Actor::Operator {
+            id: operator.clone(),
+            auth: "cli".to_owned(),
+        },
+        entry,
+    )
 }
 
 /// Serves commands until it is asked to stop.
@@ -76,7 +82,10 @@ pub async fn serve(app: Arc<App>, data: PathBuf, mut stop: Stop) -> std::io::Res
 async fn answer(app: &App, mut stream: UnixStream) -> std::io::Result<()> {
     let (read, mut write) = stream.split();
     let mut line = String::new();
-    BufReader::new(read).take(LINE_BYTES_MAX).read_line(&mut line).await?;
+    BufReader::new(read)
+        .take(LINE_BYTES_MAX)
+        .read_line(&mut line)
+        .await?;
     let answer = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
             let context = context(&request.operator, "cli");
@@ -85,7 +94,9 @@ async fn answer(app: &App, mut stream: UnixStream) -> std::io::Result<()> {
                 Err(error) => Answer::Refused(error.0),
             }
         }
-        Err(_) => Answer::Refused("the command cannot be read; client and server differ in version".to_owned()),
+        Err(_) => Answer::Refused(
+            "the command cannot be read; client and server differ in version".to_owned(),
+        ),
     };
     let mut text = serde_json::to_string(&answer).unwrap_or_default();
     text.push('\n');
@@ -96,10 +107,17 @@ async fn answer(app: &App, mut stream: UnixStream) -> std::io::Result<()> {
 ///
 /// # Errors
 /// [`AdminError`].
-pub async fn call(data: &Path, operator: &OperatorId, command: AdminCommand) -> Option<Result<Value, AdminError>> {
+pub async fn call(
+    data: &Path,
+    operator: &OperatorId,
+    command: AdminCommand,
+) -> Option<Result<Value, AdminError>> {
     let mut stream = UnixStream::connect(path(data)).await.ok()?;
     let exchange = async {
-        let request = Request { operator: operator.clone(), command };
+        let request = Request {
+            operator: operator.clone(),
+            command,
+        };
         let mut text = serde_json::to_string(&request).map_err(std::io::Error::other)?;
         text.push('\n');
         stream.write_all(text.as_bytes()).await?;

@@ -54,7 +54,9 @@ impl App {
         let (Some(attempt_no), Some(api)) = (new, &provider.api) else {
             return Ok(started);
         };
-        let Some(attempt) = started.request.attempts().get(&attempt_no) else { return Ok(started) };
+        let Some(attempt) = started.request.attempts().get(&attempt_no) else {
+            return Ok(started);
+        };
         let session = attempt.session_expires_at.since(self.recorder.now());
         let registration = Registration {
             our_reference: attempt.our_reference.clone(),
@@ -64,23 +66,40 @@ impl App {
         };
         let outcome = api.register(&registration).await;
         let result = match outcome {
-            RegisterOutcome::Registered { provider_order_ref, pay_url, session_expires_at } => {
-                Command::ConfirmAttempt { attempt_no, provider_order_ref, pay_url, session_expires_at }
-            }
-            RegisterOutcome::Refused { provider_status } => {
-                Command::RejectAttempt { attempt_no, provider_status: Some(provider_status) }
-            }
+            RegisterOutcome::Registered {
+                provider_order_ref,
+                pay_url,
+                session_expires_at,
+            } => Command::ConfirmAttempt {
+                attempt_no,
+                provider_order_ref,
+                pay_url,
+                session_expires_at,
+            },
+            RegisterOutcome::Refused { provider_status } => Command::RejectAttempt {
+                attempt_no,
+                provider_status: Some(provider_status),
+            },
             RegisterOutcome::Unknown { why } => Command::DoubtAttempt { attempt_no, why },
         };
-        let context = Context { idempotency: None, ..context.clone() };
+        let context = Context {
+            idempotency: None,
+            ..context.clone()
+        };
         self.execute(id, &context, &result).await
     }
 
     /// What the first start was answered: how the request stood when the provider's answer to its
     /// newest attempt was written down, with the page to pay at. As it is when none was, yet.
-    async fn first_start(&self, id: &PaymentRequestId, started: Executed) -> Result<Executed, AppError> {
+    async fn first_start(
+        &self,
+        id: &PaymentRequestId,
+        started: Executed,
+    ) -> Result<Executed, AppError> {
         let newest = started.request.attempts().keys().next_back().copied();
-        let Some(attempt_no) = newest else { return Ok(started) };
+        let Some(attempt_no) = newest else {
+            return Ok(started);
+        };
         let mut version = started.version;
         loop {
             version = version.next();
@@ -88,9 +107,18 @@ impl App {
             let (Some(request), true) = (folded.state, folded.version == Some(version)) else {
                 return Ok(started);
             };
-            let state = request.attempts().get(&attempt_no).map(|attempt| attempt.state);
+            let state = request
+                .attempts()
+                .get(&attempt_no)
+                .map(|attempt| attempt.state);
             if state != Some(AttemptState::Started) {
-                return Ok(Executed { request, version, position: folded.position, events: vec![], replayed: true });
+                return Ok(Executed {
+                    request,
+                    version,
+                    position: folded.position,
+                    events: vec![],
+                    replayed: true,
+                });
             }
         }
     }
@@ -112,16 +140,33 @@ impl App {
         let visible = self.visible_request(caller, id).await?;
         let now = self.recorder.now();
         let newest = visible.request.attempts().iter().next_back();
-        let live = visible.request.live_attempt(now).or(newest.map(|(number, attempt)| (*number, attempt)));
+        let live = visible
+            .request
+            .live_attempt(now)
+            .or(newest.map(|(number, attempt)| (*number, attempt)));
         let named = attempt_no.and_then(|number| {
-            visible.request.attempts().get(&number).map(|attempt| (number, attempt))
+            visible
+                .request
+                .attempts()
+                .get(&number)
+                .map(|attempt| (number, attempt))
         });
         let meant = if attempt_no.is_some() { named } else { live };
-        let (attempt_no, attempt): (u32, &Attempt) = meant.ok_or(AppError::NotFound { what: "attempt" })?;
+        let (attempt_no, attempt): (u32, &Attempt) =
+            meant.ok_or(AppError::NotFound { what: "attempt" })?;
         let account = account.unwrap_or_else(|| attempt.account.clone());
-        let precheck = Precheck { attempt_no, account, amount };
-        let executed = self.execute(id, context, &Command::Precheck(precheck.clone())).await?;
-        Ok((verdict(&executed.request, &precheck, now)?, executed.replayed))
+        let precheck = Precheck {
+            attempt_no,
+            account,
+            amount,
+        };
+        let executed = self
+            .execute(id, context, &Command::Precheck(precheck.clone()))
+            .await?;
+        Ok((
+            verdict(&executed.request, &precheck, now)?,
+            executed.replayed,
+        ))
     }
 
     /// Row A7: attempts that were interrupted before the provider's answer was written down.
@@ -135,10 +180,18 @@ impl App {
         context: &Context,
     ) -> Result<(), AppError> {
         let folded = self.fold_request(id, None).await?;
-        let Some(request) = folded.state else { return Ok(()) };
-        let started = request.attempts().get(&attempt_no).map(|attempt| attempt.state);
+        let Some(request) = folded.state else {
+            return Ok(());
+        };
+        let started = request
+            .attempts()
+            .get(&attempt_no)
+            .map(|attempt| attempt.state);
         if started == Some(AttemptState::Started) {
-            let doubt = Command::DoubtAttempt { attempt_no, why: "interrupted".to_owned() };
+            let doubt = Command::DoubtAttempt {
+                attempt_no,
+                why: "interrupted".to_owned(),
+            };
             self.execute(id, context, &doubt).await?;
         }
         Ok(())
@@ -150,7 +203,9 @@ impl App {
         context: &Context,
         id: &PaymentRequestId,
     ) -> Result<Option<Executed>, AppError> {
-        let Some(command) = &context.idempotency else { return Ok(None) };
+        let Some(command) = &context.idempotency else {
+            return Ok(None);
+        };
         match self.fold_request(id, None).await?.replays.check(command) {
             Replay::Fresh => Ok(None),
             Replay::Same(version) => self.first_answer(id, version).await.map(Some),

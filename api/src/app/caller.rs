@@ -33,7 +33,10 @@ pub struct Caller {
 impl Caller {
     /// The actor of events.
     pub fn actor(&self) -> Actor {
-        Actor::Client { id: self.client.clone(), auth: self.key_id.clone() }
+        Actor::Client {
+            id: self.client.clone(),
+            auth: self.key_id.clone(),
+        }
     }
 
     /// True with this scope.
@@ -47,7 +50,9 @@ impl Caller {
         if self.scenarios.contains(scenario) {
             Ok(())
         } else {
-            Err(AppError::Forbidden { why: "this client may not use this scenario" })
+            Err(AppError::Forbidden {
+                why: "this client may not use this scenario",
+            })
         }
     }
 

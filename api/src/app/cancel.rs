@@ -27,7 +27,10 @@ impl App {
             return Ok(earlier);
         }
         self.look_up_open_attempts(id, context).await?;
-        let command = Command::Cancel { by: CancelledBy::Client, superseded_by: None };
+        let command = Command::Cancel {
+            by: CancelledBy::Client,
+            superseded_by: None,
+        };
         let executed = self.execute(id, context, &command).await?;
         self.close_sessions(&executed).await;
         Ok(executed)
@@ -36,7 +39,12 @@ impl App {
     /// A courtesy to the payer: a cancelled order should not be payable at the provider either.
     /// Money that still comes is recorded (row E11).
     pub(super) async fn close_sessions(&self, executed: &Executed) {
-        for attempt in executed.request.attempts().values().filter(|attempt| attempt.may_still_pay()) {
+        for attempt in executed
+            .request
+            .attempts()
+            .values()
+            .filter(|attempt| attempt.may_still_pay())
+        {
             if let Ok((_, _, provider)) = self.account(&attempt.account)
                 && let Some(api) = &provider.api
             {

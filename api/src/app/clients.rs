@@ -91,13 +91,22 @@ impl App {
     ) -> Result<(Client, Token), AppError> {
         let configured = self.merchant(merchant)?;
         for scenario in &scenarios {
-            if !configured.scenarios.iter().any(|known| known.id == *scenario) {
+            if !configured
+                .scenarios
+                .iter()
+                .any(|known| known.id == *scenario)
+            {
                 return Err(domain::config::ScenarioRefusal::Unknown.into());
             }
         }
-        let create = Command::Create { id: id.clone(), merchant: merchant.clone(), mode };
+        let create = Command::Create {
+            id: id.clone(),
+            merchant: merchant.clone(),
+            mode,
+        };
         self.command_client(id, context, &create).await?;
-        self.command_client(id, context, &Command::Grant { role, scenarios }).await?;
+        self.command_client(id, context, &Command::Grant { role, scenarios })
+            .await?;
         self.issue_token(context, id, token_days).await
     }
 
@@ -111,7 +120,10 @@ impl App {
         id: &ClientId,
         token_days: u32,
     ) -> Result<(Client, Token), AppError> {
-        let folded = self.recorder.fold(&StreamId::client(id), None, client::evolve).await?;
+        let folded = self
+            .recorder
+            .fold(&StreamId::client(id), None, client::evolve)
+            .await?;
         let known = folded.state.ok_or(AppError::NotFound { what: "client" })?;
         let (mut key_id, mut secret) = ([0; 6], [0; 32]);
         self.recorder.entropy().fill(&mut key_id);
@@ -120,7 +132,10 @@ impl App {
         let command = Command::IssueToken {
             key_id: token.key_id().to_owned(),
             digest: token.digest(),
-            expires_at: self.recorder.now().plus(Duration::from_secs(u64::from(token_days) * 86_400)),
+            expires_at: self
+                .recorder
+                .now()
+                .plus(Duration::from_secs(u64::from(token_days) * 86_400)),
         };
         Ok((self.command_client(id, context, &command).await?, token))
     }
@@ -128,14 +143,18 @@ impl App {
     /// A refused privileged call of a known caller: the first per route and hour as an event. What
     /// is refused in between is counted by the metrics.
     pub async fn note_denied(&self, caller: &Caller, route: &str, scope: &str) {
-        metrics::counter!("counterfoil_access_denied_total", "client" => caller.client.to_string()).increment(1);
+        metrics::counter!("counterfoil_access_denied_total", "client" => caller.client.to_string())
+            .increment(1);
         let key = format!("denied:{}:{route}", caller.client);
         let now = self.recorder.now();
         let note = self.ops.note(&key).await.ok().flatten();
         let noted = note.and_then(|bytes| {
             let text = String::from_utf8(bytes).ok()?;
             let (at, count) = text.split_once(' ')?;
-            Some((Timestamp::from_millis(at.parse().ok()?), count.parse::<u32>().ok()?))
+            Some((
+                Timestamp::from_millis(at.parse().ok()?),
+                count.parse::<u32>().ok()?,
+            ))
         });
         let recent = noted.filter(|(at, _)| now.since(*at) < DENIED_EVERY);
         if let Some((at, count)) = recent {
@@ -145,10 +164,20 @@ impl App {
         }
         let count = noted.map_or(0, |(_, count)| count);
         let context = Context::of(caller.actor(), route);
-        let command = Command::Deny { route: route.to_owned(), scope: scope.to_owned(), count };
-        match self.command_client(&caller.client, &context, &command).await {
+        let command = Command::Deny {
+            route: route.to_owned(),
+            scope: scope.to_owned(),
+            count,
+        };
+        match self
+            .command_client(&caller.client, &context, &command)
+            .await
+        {
             Ok(_) => {
-                let _ = self.ops.put_note(&key, format!("{} 0", now.millis()).as_bytes()).await;
+                let _ = self
+                    .ops
+                    .put_note(&key, format!("{} 0", now.millis()).as_bytes())
+                    .await;
             }
             Err(error) => tracing::warn!(error = %error, "access_denied.not_noted"),
         }

@@ -43,8 +43,14 @@ pub async fn apply_configuration(
 ///
 /// # Errors
 /// [`AppError`].
-pub async fn in_force(recorder: &Recorder, merchant: &MerchantId) -> Result<Option<MerchantConfig>, AppError> {
-    Ok(recorder.fold(&StreamId::config(merchant), None, evolve).await?.state)
+pub async fn in_force(
+    recorder: &Recorder,
+    merchant: &MerchantId,
+) -> Result<Option<MerchantConfig>, AppError> {
+    Ok(recorder
+        .fold(&StreamId::config(merchant), None, evolve)
+        .await?
+        .state)
 }
 
 /// Makes the instance's first event, or checks that settings and keys belong to it.
@@ -61,10 +67,17 @@ pub async fn claim_instance(
     let origin = recorder.origin().to_owned();
     let folded = recorder.fold(&stream, None, instance::evolve).await?;
     if let Some(known) = folded.state {
-        return Ok(known.admits(&origin, instance_key, link_key).map(|()| known));
+        return Ok(known
+            .admits(&origin, instance_key, link_key)
+            .map(|()| known));
     }
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let event = instance::Event::Created { origin: origin.clone(), instance_key, link_key, version };
+    let event = instance::Event::Created {
+        origin: origin.clone(),
+        instance_key,
+        link_key,
+        version,
+    };
     let decision = Decision {
         stream: &stream,
         expect: Expect::NoStream,
@@ -75,5 +88,9 @@ pub async fn claim_instance(
         claims: vec![],
     };
     recorder.append(decision).await?;
-    Ok(Ok(Instance { origin, instance_key, link_key }))
+    Ok(Ok(Instance {
+        origin,
+        instance_key,
+        link_key,
+    }))
 }

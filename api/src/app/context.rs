@@ -50,6 +50,10 @@ impl Context {
     }
 
     pub(crate) fn source(&self, node: &str) -> Source {
-        Source { entry: self.entry.clone(), node: node.to_owned(), ip_prefix: self.ip_prefix.clone() }
+        Source {
+            entry: self.entry.clone(),
+            node: node.to_owned(),
+            ip_prefix: self.ip_prefix.clone(),
+        }
     }
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use domain::access::scope::Scope;
 use domain::catalogue;
 use domain::idempotency::Replay;
-use domain::ids::{
-    CorrelationId, CustomerRef, OrderId, PaymentRequestId, QuoteId, ScenarioId,
-};
+use domain::ids::{CorrelationId, CustomerRef, OrderId, PaymentRequestId, QuoteId, ScenarioId};
 use domain::money::Money;
 use domain::payment::event::CancelledBy;
 use domain::payment::request::Closure;
@@ -84,8 +82,11 @@ impl App {
         context: &Context,
         new: NewPaymentRequest,
     ) -> Result<Executed, AppError> {
-        let command = context.idempotency.ok_or_else(|| AppError::bug("a create without a key"))?;
-        let id = PaymentRequestId::parse(format!("pr_{}", command.key_hmac.short())).map_err(AppError::bug)?;
+        let command = context
+            .idempotency
+            .ok_or_else(|| AppError::bug("a create without a key"))?;
+        let id = PaymentRequestId::parse(format!("pr_{}", command.key_hmac.short()))
+            .map_err(AppError::bug)?;
         match self.price(caller, &id, &new).await {
             Ok(terms) => self.create_with(caller, context, &id, &new, terms).await,
             // What was accepted once is answered again, whatever would be said today.
@@ -104,7 +105,12 @@ impl App {
         let command = Command::Create(Box::new(terms));
         let mut order = Order::of(&command);
         for again in (0..CLAIM_AGAIN_MAX).rev() {
-            let fresh = Folded { state: None, version: None, position: None, replays: Default::default() };
+            let fresh = Folded {
+                state: None,
+                version: None,
+                position: None,
+                replays: Default::default(),
+            };
             match self.decide_once(id, context, &order, fresh).await? {
                 Once::Done(executed) => return Ok(*executed),
                 Once::Conflict => {
@@ -113,16 +119,24 @@ impl App {
                 }
                 // Without another try nothing may be cancelled: the order would be left without a request.
                 Once::Taken(_) if again == 0 => break,
-                Once::Taken(taken) => order.take_over = self.may_take_over(caller, context, id, new, &taken).await?,
+                Once::Taken(taken) => {
+                    order.take_over = self.may_take_over(caller, context, id, new, &taken).await?
+                }
             }
         }
         Err(AppError::Contended)
     }
 
     /// Rows A2 and A3.
-    async fn earlier_answer(&self, context: &Context, id: &PaymentRequestId) -> Result<Option<Executed>, AppError> {
+    async fn earlier_answer(
+        &self,
+        context: &Context,
+        id: &PaymentRequestId,
+    ) -> Result<Option<Executed>, AppError> {
         let folded = self.fold_request(id, None).await?;
-        let Some(command) = &context.idempotency else { return Ok(None) };
+        let Some(command) = &context.idempotency else {
+            return Ok(None);
+        };
         match folded.replays.check(command) {
             Replay::Same(version) => self.first_answer(id, version).await.map(Some),
             Replay::Different => Err(AppError::IdempotencyMismatch),
@@ -142,37 +156,58 @@ impl App {
     ) -> Result<Option<u64>, AppError> {
         match taken.ns {
             ClaimSpace::Quote => return Err(AppError::QuoteUsed),
-            ClaimSpace::Ptx | ClaimSpace::Ref => return Err(AppError::bug("a create claims no money")),
+            ClaimSpace::Ptx | ClaimSpace::Ref => {
+                return Err(AppError::bug("a create claims no money"));
+            }
             ClaimSpace::Order => {}
         }
         let owner_id = PaymentRequestId::parse(taken.owner.key()).map_err(AppError::bug)?;
         let folded = self.fold_request(&owner_id, None).await?;
-        let Some(owner) = folded.state else { return Ok(Some(taken.generation)) };
+        let Some(owner) = folded.state else {
+            return Ok(Some(taken.generation));
+        };
         // A bot is told no foreign id and replaces no foreign request.
         let visible = caller.sees(&owner);
         if owner.verified().is_some() {
-            return Err(AppError::OrderAlreadyPaid { id: visible.then_some(owner_id) });
+            return Err(AppError::OrderAlreadyPaid {
+                id: visible.then_some(owner_id),
+            });
         }
         if *owner.closure() == Closure::Open {
             if !new.supersede || !visible {
-                return Err(AppError::OpenRequestExists { id: visible.then_some(owner_id) });
+                return Err(AppError::OpenRequestExists {
+                    id: visible.then_some(owner_id),
+                });
             }
             self.look_up_open_attempts(&owner_id, context).await?;
             let by = CancelledBy::Superseded;
-            let cancel = Command::Cancel { by, superseded_by: Some(id.clone()) };
-            let context = Context { idempotency: None, ..context.clone() };
+            let cancel = Command::Cancel {
+                by,
+                superseded_by: Some(id.clone()),
+            };
+            let context = Context {
+                idempotency: None,
+                ..context.clone()
+            };
             self.execute(&owner_id, &context, &cancel).await?;
         }
         Ok(Some(taken.generation))
     }
 
     /// Fixes the terms. The amount is never taken from a caller who may not set it.
-    async fn price(&self, caller: &Caller, id: &PaymentRequestId, new: &NewPaymentRequest) -> Result<Terms, AppError> {
+    async fn price(
+        &self,
+        caller: &Caller,
+        id: &PaymentRequestId,
+        new: &NewPaymentRequest,
+    ) -> Result<Terms, AppError> {
         let now = self.recorder.now();
         let (order, amount, priced_by) = match &new.pricing {
             Pricing::Amount { amount, order } => {
                 if !caller.may(Scope::AmountSet) {
-                    return Err(AppError::Forbidden { why: "this client may not set an amount; use a quote" });
+                    return Err(AppError::Forbidden {
+                        why: "this client may not set an amount; use a quote",
+                    });
                 }
                 (order.clone(), *amount, PricedBy::Amount {})
             }
@@ -184,12 +219,24 @@ impl App {
                     scenario: quote.scenario,
                     customer_ref: quote.customer_ref,
                 };
-                (order, quote.amount, PricedBy::Quote { quote_id: quote_id.clone() })
+                (
+                    order,
+                    quote.amount,
+                    PricedBy::Quote {
+                        quote_id: quote_id.clone(),
+                    },
+                )
             }
             Pricing::Items { lines, order } => {
                 let items = &self.merchant(&caller.merchant)?.catalogue;
                 let amount = catalogue::price(items, lines)?;
-                (order.clone(), amount, PricedBy::Catalogue { lines: lines.clone() })
+                (
+                    order.clone(),
+                    amount,
+                    PricedBy::Catalogue {
+                        lines: lines.clone(),
+                    },
+                )
             }
         };
         caller.use_scenario(&order.scenario)?;
@@ -221,8 +268,13 @@ impl App {
         let evolve = |known: Option<quote::Quote>, event: &quote::Event| {
             known.or_else(|| Some(quote::Quote::of(event)))
         };
-        let folded = self.recorder.fold(&StreamId::quote(id), None, evolve).await?;
-        let quote = folded.state.filter(|quote| quote.merchant == caller.merchant);
+        let folded = self
+            .recorder
+            .fold(&StreamId::quote(id), None, evolve)
+            .await?;
+        let quote = folded
+            .state
+            .filter(|quote| quote.merchant == caller.merchant);
         quote.ok_or(AppError::NotFound { what: "quote" })
     }
 }

@@ -55,15 +55,20 @@ impl App {
         limit: usize,
     ) -> Result<TypedPage<DeliveryRow>, AppError> {
         let mut query = ViewQuery::first(limit).equal("merchant", merchant.as_str());
-        for (column, value) in
-            [("state", &filter.state), ("subscriber", &filter.subscriber), ("subject", &filter.subject)]
-        {
+        for (column, value) in [
+            ("state", &filter.state),
+            ("subscriber", &filter.subscriber),
+            ("subject", &filter.subject),
+        ] {
             if let Some(value) = value {
                 query = query.equal(column, value.as_str());
             }
         }
         let query = query.order_by("created_at").descending().after(after);
-        Ok(self.reader::<DeliveryRow>(delivery_queue::SPEC).query(&query).await?)
+        Ok(self
+            .reader::<DeliveryRow>(delivery_queue::SPEC)
+            .query(&query)
+            .await?)
     }
 
     /// Due deliveries of a subscriber, the longest due first.
@@ -81,7 +86,11 @@ impl App {
             .equal("state", "due")
             .with("next_try_at", Test::Le(now.into()))
             .order_by("next_try_at");
-        Ok(self.reader::<DeliveryRow>(delivery_queue::SPEC).query(&query).await?.rows)
+        Ok(self
+            .reader::<DeliveryRow>(delivery_queue::SPEC)
+            .query(&query)
+            .await?
+            .rows)
     }
 
     /// The exact body of a delivery.
@@ -89,7 +98,10 @@ impl App {
     /// # Errors
     /// [`AppError::ViewsUnavailable`].
     pub async fn delivery_body(&self, row: &DeliveryRow) -> Result<Option<String>, AppError> {
-        let body = self.reader::<BodyRow>(delivery_queue::SPEC).get(&row.body_sha256.to_string()).await?;
+        let body = self
+            .reader::<BodyRow>(delivery_queue::SPEC)
+            .get(&row.body_sha256.to_string())
+            .await?;
         Ok(body.map(|body| body.text))
     }
 
@@ -97,11 +109,19 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`].
-    pub async fn delivery(&self, merchant: &MerchantId, id: &DeliveryId) -> Result<DeliveryDetail, AppError> {
+    pub async fn delivery(
+        &self,
+        merchant: &MerchantId,
+        id: &DeliveryId,
+    ) -> Result<DeliveryDetail, AppError> {
         let row = self.delivery_row(merchant, id).await?;
         let body = self.delivery_body(&row).await?;
         let stream = StreamId::delivery(id);
-        let recorded = self.recorder.store().read_stream(&stream, Version::FIRST, 1000).await?;
+        let recorded = self
+            .recorder
+            .store()
+            .read_stream(&stream, Version::FIRST, 1000)
+            .await?;
         let mut outcomes = vec![];
         for event in recorded {
             let envelope = event.envelope().map_err(AppError::bug)?;
@@ -112,13 +132,29 @@ impl App {
         }
         let excerpts = self.ops.excerpts(id).await.map_err(AppError::bug)?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let answers = excerpts.into_iter().map(|e| (e.generation, e.attempt_no, text(e.bytes))).collect();
-        Ok(DeliveryDetail { row, body, outcomes, answers })
+        let answers = excerpts
+            .into_iter()
+            .map(|e| (e.generation, e.attempt_no, text(e.bytes)))
+            .collect();
+        Ok(DeliveryDetail {
+            row,
+            body,
+            outcomes,
+            answers,
+        })
     }
 
-    async fn delivery_row(&self, merchant: &MerchantId, id: &DeliveryId) -> Result<DeliveryRow, AppError> {
-        let row = self.reader::<DeliveryRow>(delivery_queue::SPEC).get(id.as_str()).await?;
-        row.filter(|row| row.merchant == *merchant).ok_or(AppError::NotFound { what: "delivery" })
+    async fn delivery_row(
+        &self,
+        merchant: &MerchantId,
+        id: &DeliveryId,
+    ) -> Result<DeliveryRow, AppError> {
+        let row = self
+            .reader::<DeliveryRow>(delivery_queue::SPEC)
+            .get(id.as_str())
+            .await?;
+        row.filter(|row| row.merchant == *merchant)
+            .ok_or(AppError::NotFound { what: "delivery" })
     }
 
     /// Starts a failed delivery's schedule again, or gives it up, with a reason.
@@ -145,7 +181,10 @@ impl App {
                 }
             }
             let reason = Some(reason.clone());
-            match self.append_outcome(&row, folded, context, command, reason).await? {
+            match self
+                .append_outcome(&row, folded, context, command, reason)
+                .await?
+            {
                 Some(delivery) => return Ok(delivery),
                 None => continue,
             }
@@ -158,7 +197,9 @@ impl App {
     /// # Errors
     /// Outages.
     pub async fn fold_delivery(&self, id: &DeliveryId) -> Result<Folded<Delivery>, AppError> {
-        self.recorder.fold(&StreamId::delivery(id), None, delivery::evolve).await
+        self.recorder
+            .fold(&StreamId::delivery(id), None, delivery::evolve)
+            .await
     }
 
     /// Decides and appends on a folded delivery. `None`: somebody was faster.
@@ -175,9 +216,15 @@ impl App {
     ) -> Result<Option<Delivery>, AppError> {
         let expect = folded.expect();
         let known = folded.state.unwrap_or_default();
-        let pair = Pair { subscriber: row.subscriber.clone(), event_id: row.event_id };
+        let pair = Pair {
+            subscriber: row.subscriber.clone(),
+            event_id: row.event_id,
+        };
         let events = delivery::decide(&row.id, &pair, &known, command, self.recorder.now())?;
-        let after = events.iter().fold(Some(known), delivery::evolve).unwrap_or_default();
+        let after = events
+            .iter()
+            .fold(Some(known), delivery::evolve)
+            .unwrap_or_default();
         if events.is_empty() {
             return Ok(Some(after));
         }

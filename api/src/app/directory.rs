@@ -48,7 +48,11 @@ struct State {
 impl ClientDirectory {
     /// An empty directory; [`ClientDirectory::catch_up`] fills it.
     pub fn new(store: Arc<dyn EventStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, state: RwLock::default() }
+        Self {
+            store,
+            clock,
+            state: RwLock::default(),
+        }
     }
 
     /// Takes in what happened since the last time.
@@ -78,7 +82,10 @@ impl ClientDirectory {
 
     /// Every client.
     pub fn all(&self) -> Vec<client::Client> {
-        self.state.read().map(|state| state.directory.clients().cloned().collect()).unwrap_or_default()
+        self.state
+            .read()
+            .map(|state| state.directory.clients().cloned().collect())
+            .unwrap_or_default()
     }
 
     /// Where the follower stands, for its wake-up.
@@ -93,7 +100,10 @@ impl ClientDirectory {
     pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Caller, AuthError> {
         let token = Token::parse(token).ok_or(AuthError::Refused)?;
         let state = self.fresh()?;
-        let (client, digest) = state.directory.find(token.key_id(), now).ok_or(AuthError::Refused)?;
+        let (client, digest) = state
+            .directory
+            .find(token.key_id(), now)
+            .ok_or(AuthError::Refused)?;
         let same: bool = digest.0.ct_eq(&token.digest().0).into();
         if !same || client.mode != token.mode() || client.revoked {
             return Err(AuthError::Refused);
@@ -110,8 +120,14 @@ impl ClientDirectory {
 
     fn fresh(&self) -> Result<std::sync::RwLockReadGuard<'_, State>, AuthError> {
         let state = self.state.read().map_err(|_| AuthError::Behind)?;
-        let age = state.caught_up.map(|at| self.clock.monotonic().saturating_sub(at));
-        if age.is_some_and(|age| age <= BEHIND_MAX) { Ok(state) } else { Err(AuthError::Behind) }
+        let age = state
+            .caught_up
+            .map(|at| self.clock.monotonic().saturating_sub(at));
+        if age.is_some_and(|age| age <= BEHIND_MAX) {
+            Ok(state)
+        } else {
+            Err(AuthError::Behind)
+        }
     }
 }
 

@@ -109,9 +109,10 @@ impl AppError {
 impl From<ReadError> for AppError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Unavailable(cause) => {
-                Self::StoreUnavailable { outcome: Outcome::NotApplied, cause: Some(cause) }
-            }
+            ReadError::Unavailable(cause) => Self::StoreUnavailable {
+                outcome: Outcome::NotApplied,
+                cause: Some(cause),
+            },
             ReadError::OtherLog | ReadError::Corrupt { .. } => Self::bug(error),
         }
     }
@@ -120,7 +121,10 @@ impl From<ReadError> for AppError {
 impl From<AppendError> for AppError {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Unavailable { outcome, cause } => Self::StoreUnavailable { outcome, cause: Some(cause) },
+            AppendError::Unavailable { outcome, cause } => Self::StoreUnavailable {
+                outcome,
+                cause: Some(cause),
+            },
             AppendError::Full => Self::StoreFull,
             AppendError::Conflict { .. } | AppendError::ClaimTaken { .. } => Self::Contended,
             AppendError::TooLarge { .. }
@@ -134,10 +138,13 @@ impl From<AppendError> for AppError {
 impl From<KeyringError> for AppError {
     fn from(error: KeyringError) -> Self {
         match error {
-            KeyringError::Unavailable(cause) => {
-                Self::StoreUnavailable { outcome: Outcome::NotApplied, cause: Some(cause) }
+            KeyringError::Unavailable(cause) => Self::StoreUnavailable {
+                outcome: Outcome::NotApplied,
+                cause: Some(cause),
+            },
+            KeyringError::Destroyed | KeyringError::UnknownKey | KeyringError::NotAuthentic => {
+                Self::bug(error)
             }
-            KeyringError::Destroyed | KeyringError::UnknownKey | KeyringError::NotAuthentic => Self::bug(error),
         }
     }
 }
@@ -146,9 +153,10 @@ impl From<EvidenceError> for AppError {
     fn from(error: EvidenceError) -> Self {
         match error {
             EvidenceError::CardNumber => Self::CardNumber,
-            EvidenceError::Unavailable(cause) => {
-                Self::StoreUnavailable { outcome: Outcome::NotApplied, cause: Some(cause) }
-            }
+            EvidenceError::Unavailable(cause) => Self::StoreUnavailable {
+                outcome: Outcome::NotApplied,
+                cause: Some(cause),
+            },
             EvidenceError::Gone | EvidenceError::NotAuthentic => Self::bug(error),
         }
     }

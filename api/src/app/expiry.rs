@@ -21,7 +21,9 @@ impl App {
     pub async fn expire_request(&self, id: &PaymentRequestId) -> Result<bool, AppError> {
         let context = Context::job(ENTRY);
         let now = self.recorder.now();
-        let Some(request) = self.fold_request(id, None).await?.state else { return Ok(false) };
+        let Some(request) = self.fold_request(id, None).await?.state else {
+            return Ok(false);
+        };
         if !request.payable() || now < request.expiry_due() {
             return Ok(false);
         }
@@ -29,7 +31,9 @@ impl App {
             self.doubt_interrupted(id, attempt_no, &context).await?;
         }
         let answered = self.look_up_open_attempts(id, &context).await?;
-        let Some(request) = self.fold_request(id, None).await?.state else { return Ok(false) };
+        let Some(request) = self.fold_request(id, None).await?.state else {
+            return Ok(false);
+        };
         if *request.closure() != Closure::Open || request.verified().is_some() {
             return Ok(true); // The look-up found money: rows E2 and E3.
         }
@@ -48,9 +52,15 @@ impl App {
     }
 
     fn check_of(&self, request: &Request, answered: bool) -> ExpiryCheck {
-        let open = || request.attempts().values().filter(|attempt| attempt.may_still_pay());
+        let open = || {
+            request
+                .attempts()
+                .values()
+                .filter(|attempt| attempt.may_still_pay())
+        };
         let can_ask = |attempt: &Attempt| {
-            self.account(&attempt.account).is_ok_and(|(_, config, provider)| config.look_up && provider.api.is_some())
+            self.account(&attempt.account)
+                .is_ok_and(|(_, config, provider)| config.look_up && provider.api.is_some())
         };
         let allowed = |attempt: &Attempt| attempt.prechecks.contains(&PrecheckVerdict::Allowed {});
         if open().next().is_none() {

@@ -44,27 +44,52 @@ impl App {
         context: &Context,
     ) -> Result<LookedUp, AppError> {
         let folded = self.fold_request(id, None).await?;
-        let Some(request) = folded.state else { return Ok(LookedUp::Nothing) };
-        let Some(attempt) = request.attempts().get(&attempt_no) else { return Ok(LookedUp::Nothing) };
+        let Some(request) = folded.state else {
+            return Ok(LookedUp::Nothing);
+        };
+        let Some(attempt) = request.attempts().get(&attempt_no) else {
+            return Ok(LookedUp::Nothing);
+        };
         let (_, config, provider) = self.account(&attempt.account)?;
-        let Some(api) = &provider.api else { return Ok(LookedUp::Nothing) };
+        let Some(api) = &provider.api else {
+            return Ok(LookedUp::Nothing);
+        };
         let (facts, raw, media, result) = match api.look_up(&question(attempt)).await {
             LookUpOutcome::Answered { facts, raw, media } => (facts, raw, media, None),
             LookUpOutcome::NotFound => {
-                if matches!(attempt.state, AttemptState::Started | AttemptState::Uncertain) {
-                    let reject = Command::RejectAttempt { attempt_no, provider_status: Some("not_found".to_owned()) };
+                if matches!(
+                    attempt.state,
+                    AttemptState::Started | AttemptState::Uncertain
+                ) {
+                    let reject = Command::RejectAttempt {
+                        attempt_no,
+                        provider_status: Some("not_found".to_owned()),
+                    };
                     self.execute(id, context, &reject).await?;
                 }
-                (vec![], vec![], "text/plain".to_owned(), Some(LookedUp::NotFound))
+                (
+                    vec![],
+                    vec![],
+                    "text/plain".to_owned(),
+                    Some(LookedUp::NotFound),
+                )
             }
             LookUpOutcome::Unknown { why, retry_after_s } => {
                 let mut fact = Fact::bare(FactKind::Unknown); // row A17
                 fact.provider_status = Some(why.clone());
                 let result = LookedUp::Unknown { retry_after_s };
-                (vec![fact], why.into_bytes(), "text/plain".to_owned(), Some(result))
+                (
+                    vec![fact],
+                    why.into_bytes(),
+                    "text/plain".to_owned(),
+                    Some(result),
+                )
             }
         };
-        let scope = KeyScope::PaymentRequest { merchant: request.terms().merchant.clone(), id: id.clone() };
+        let scope = KeyScope::PaymentRequest {
+            merchant: request.terms().merchant.clone(),
+            id: id.clone(),
+        };
         let commitment = self.keep_raw(&scope, &media, &raw, &facts).await?;
         let observation = Observation {
             provider: attempt.provider.clone(),
@@ -75,10 +100,16 @@ impl App {
             received_at: self.recorder.now(),
         };
         let actor = Actor::provider(&attempt.provider, &attempt.account, "look_up");
-        let context = Context { actor, idempotency: None, ..context.clone() };
+        let context = Context {
+            actor,
+            idempotency: None,
+            ..context.clone()
+        };
         let evidence = evidence_of("look_up", &observation);
         let target = Target::Attempt(attempt_no);
-        let outcome = self.record_observation(id, target, observation, config, evidence, &context).await?;
+        let outcome = self
+            .record_observation(id, target, observation, config, evidence, &context)
+            .await?;
         Ok(result.unwrap_or(LookedUp::Answered(outcome)))
     }
 
@@ -86,18 +117,29 @@ impl App {
     ///
     /// # Errors
     /// Outages.
-    pub async fn attempts_of(&self, id: &PaymentRequestId) -> Result<Vec<(u32, AccountSlug)>, AppError> {
+    pub async fn attempts_of(
+        &self,
+        id: &PaymentRequestId,
+    ) -> Result<Vec<(u32, AccountSlug)>, AppError> {
         let request = self.fold_request(id, None).await?.state;
         let attempts = request.iter().flat_map(|request| request.attempts());
-        Ok(attempts.map(|(number, attempt)| (*number, attempt.account.clone())).collect())
+        Ok(attempts
+            .map(|(number, attempt)| (*number, attempt.account.clone()))
+            .collect())
     }
 
     /// Asks about every attempt that may still pay. True when each of them was answered.
     ///
     /// # Errors
     /// As [`App::look_up_attempt`].
-    pub async fn look_up_open_attempts(&self, id: &PaymentRequestId, context: &Context) -> Result<bool, AppError> {
-        let Some(request) = self.fold_request(id, None).await?.state else { return Ok(true) };
+    pub async fn look_up_open_attempts(
+        &self,
+        id: &PaymentRequestId,
+        context: &Context,
+    ) -> Result<bool, AppError> {
+        let Some(request) = self.fold_request(id, None).await?.state else {
+            return Ok(true);
+        };
         let mut all_answered = true;
         for attempt_no in open_attempts(&request) {
             match self.look_up_attempt(id, attempt_no, context).await? {
@@ -112,6 +154,9 @@ impl App {
 /// Attempts whose fate is open. A declined one may be contradicted later, and then its own
 /// notification tells.
 pub(super) fn open_attempts(request: &Request) -> Vec<u32> {
-    let open = request.attempts().iter().filter(|(_, attempt): &(&u32, &Attempt)| attempt.may_still_pay());
+    let open = request
+        .attempts()
+        .iter()
+        .filter(|(_, attempt): &(&u32, &Attempt)| attempt.may_still_pay());
     open.map(|(number, _)| *number).collect()
 }

@@ -2,27 +2,27 @@
 //!
 //! Called by the routes, the command line and the work loops alike.
 
-pub mod context;
+pub mod attempts;
 pub mod caller;
+pub mod cancel;
+pub mod clients;
+pub mod configuration;
+pub mod context;
+pub mod create;
+pub mod deliveries;
+pub mod directory;
 pub mod error;
+pub mod expiry;
+pub mod look_ups;
+pub mod notices;
+pub mod notifications;
+pub mod observations;
+pub mod quotes;
 pub mod recorder;
 pub mod registry;
 pub mod requests;
-pub mod create;
-pub mod quotes;
-pub mod attempts;
-pub mod cancel;
-pub mod notices;
-pub mod observations;
-pub mod notifications;
-pub mod look_ups;
-pub mod expiry;
-pub mod clients;
-pub mod directory;
-pub mod views;
-pub mod configuration;
 pub mod subscribers;
-pub mod deliveries;
+pub mod views;
 
 use std::sync::Arc;
 
@@ -57,15 +57,25 @@ impl App {
     /// # Errors
     /// [`AppError::NotFound`].
     pub fn merchant(&self, merchant: &MerchantId) -> Result<&MerchantConfig, AppError> {
-        self.registry.merchant(merchant).ok_or(AppError::NotFound { what: "merchant" })
+        self.registry
+            .merchant(merchant)
+            .ok_or(AppError::NotFound { what: "merchant" })
     }
 
     /// A way of selling.
     ///
     /// # Errors
     /// [`ScenarioRefusal::Unknown`].
-    pub fn scenario(&self, merchant: &MerchantId, scenario: &ScenarioId) -> Result<&Scenario, AppError> {
-        let found = self.merchant(merchant)?.scenarios.iter().find(|known| known.id == *scenario);
+    pub fn scenario(
+        &self,
+        merchant: &MerchantId,
+        scenario: &ScenarioId,
+    ) -> Result<&Scenario, AppError> {
+        let found = self
+            .merchant(merchant)?
+            .scenarios
+            .iter()
+            .find(|known| known.id == *scenario);
         Ok(found.ok_or(ScenarioRefusal::Unknown)?)
     }
 
@@ -73,7 +83,12 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::UnknownAccount`].
-    pub fn account(&self, account: &AccountSlug) -> Result<(&MerchantId, &ProviderAccount, &Provider), AppError> {
-        self.registry.account(account).ok_or(AppError::UnknownAccount)
+    pub fn account(
+        &self,
+        account: &AccountSlug,
+    ) -> Result<(&MerchantId, &ProviderAccount, &Provider), AppError> {
+        self.registry
+            .account(account)
+            .ok_or(AppError::UnknownAccount)
     }
 }

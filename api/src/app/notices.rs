@@ -30,12 +30,19 @@ impl NewNotice {
     ///
     /// # Errors
     /// A sentence for the caller.
-    pub fn parse(kind: NoticeKind, text: Option<String>, image: Option<String>) -> Result<Self, &'static str> {
+    pub fn parse(
+        kind: NoticeKind,
+        text: Option<String>,
+        image: Option<String>,
+    ) -> Result<Self, &'static str> {
         let (media, bytes) = match (text, image) {
             (Some(text), _) => ("text/plain; charset=utf-8", text.into_bytes()),
             (None, Some(image)) => {
                 let bytes = STANDARD.decode(image).map_err(|_| "is not base64")?;
-                (picture(&bytes).ok_or("is neither PNG, JPEG nor WebP")?, bytes)
+                (
+                    picture(&bytes).ok_or("is neither PNG, JPEG nor WebP")?,
+                    bytes,
+                )
             }
             (None, None) => ("text/plain; charset=utf-8", vec![]),
         };
@@ -60,7 +67,21 @@ fn picture(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => Some("image/webp"),
         _ => None,
     }
 }
@@ -82,8 +103,14 @@ impl App {
             return Ok(earlier);
         }
         let merchant = visible.request.terms().merchant.clone();
-        let scope = KeyScope::PaymentRequest { merchant, id: id.clone() };
-        let commitment = self.evidence.keep(&scope, notice.media, &notice.bytes).await?;
+        let scope = KeyScope::PaymentRequest {
+            merchant,
+            id: id.clone(),
+        };
+        let commitment = self
+            .evidence
+            .keep(&scope, notice.media, &notice.bytes)
+            .await?;
         let command = Command::RecordNotice {
             kind: notice.kind,
             media: notice.media.to_owned(),
@@ -95,8 +122,13 @@ impl App {
             media: notice.media.to_owned(),
             reference: None,
         }];
-        let order = Order { evidence, ..Order::of(&command) };
-        self.execute_order(id, context, order).await?.map_err(|_| AppError::Contended)
+        let order = Order {
+            evidence,
+            ..Order::of(&command)
+        };
+        self.execute_order(id, context, order)
+            .await?
+            .map_err(|_| AppError::Contended)
     }
 }
 

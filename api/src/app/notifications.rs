@@ -10,8 +10,8 @@ use domain::payment::exception::ExceptionKind;
 use domain::payment::fact::{Fact, FactKind, Observation};
 use domain::payment::{CaptureKey, Outcome, Target};
 use domain::ports::{
-    Acknowledge, AppendError, ClaimOwner, ClaimSpace, EvidenceError, Expect, InboundRequest, LookUp, LookUpOutcome,
-    ProviderAnswer, Rejected, SecretPurpose,
+    Acknowledge, AppendError, ClaimOwner, ClaimSpace, EvidenceError, Expect, InboundRequest,
+    LookUp, LookUpOutcome, ProviderAnswer, Rejected, SecretPurpose,
 };
 use domain::sealed::{EvidenceRef, KeyScope};
 use domain::stream::StreamId;
@@ -63,7 +63,10 @@ impl App {
         if config.provider != *provider {
             return Err(AppError::UnknownAccount);
         }
-        let told = |acknowledge, rejected| Received { answer: adapter.inbound.answer(acknowledge), rejected };
+        let told = |acknowledge, rejected| Received {
+            answer: adapter.inbound.answer(acknowledge),
+            rejected,
+        };
         let purpose = SecretPurpose::ProviderInbound(account.to_string());
         let now = self.recorder.now();
         let Ok(secrets) = self.secrets.active(merchant, &purpose, now).await else {
@@ -73,8 +76,16 @@ impl App {
             Ok(authentic) => authentic,
             Err(rejected) => return Ok(told(Acknowledge::Rejected, Some(rejected))),
         };
-        let stream = stream_of(self.recorder.key(), provider, account, &authentic.signed_bytes);
-        match self.keep_notification(merchant, config, adapter, request, authentic, &stream).await {
+        let stream = stream_of(
+            self.recorder.key(),
+            provider,
+            account,
+            &authentic.signed_bytes,
+        );
+        match self
+            .keep_notification(merchant, config, adapter, request, authentic, &stream)
+            .await
+        {
             Ok(()) => Ok(told(Acknowledge::Accepted, None)),
             Err(error) => {
                 tracing::warn!(%stream, error = %error, "notification.not_kept");
@@ -101,8 +112,13 @@ impl App {
             tracing::warn!(%stream, %why, "notification.not_understood");
             vec![]
         });
-        let scope = KeyScope::Notification { merchant: merchant.clone(), stream: stream.clone() };
-        let commitment = self.keep_raw(&scope, "application/octet-stream", &request.body, &facts).await?;
+        let scope = KeyScope::Notification {
+            merchant: merchant.clone(),
+            stream: stream.clone(),
+        };
+        let commitment = self
+            .keep_raw(&scope, "application/octet-stream", &request.body, &facts)
+            .await?;
         let observation = Observation {
             provider: config.provider.clone(),
             account: config.account.clone(),
@@ -113,8 +129,11 @@ impl App {
         };
         let evidence = evidence_of("notification", &observation);
         let actor = Actor::provider(&config.provider, &config.account, &authentic.scheme);
-        let event =
-            notification::Event::Received { observation, scheme: authentic.scheme, key_id: authentic.key_id };
+        let event = notification::Event::Received {
+            observation,
+            scheme: authentic.scheme,
+            key_id: authentic.key_id,
+        };
         let context = Context::of(actor, "POST /v1/callbacks/{provider}/{account}");
         let decision = Decision {
             stream,
@@ -146,8 +165,10 @@ impl App {
             Ok(commitment) => Ok(commitment),
             Err(EvidenceError::CardNumber) => {
                 tracing::warn!("evidence.card_number_dropped");
-                let read = domain::canonical_json(&serde_json::json!({ "dropped": "card_number", "facts": facts.len() }))
-                    .map_err(AppError::bug)?;
+                let read = domain::canonical_json(
+                    &serde_json::json!({ "dropped": "card_number", "facts": facts.len() }),
+                )
+                .map_err(AppError::bug)?;
                 Ok(self.evidence.keep(scope, "application/json", &read).await?)
             }
             Err(other) => Err(other.into()),
@@ -159,33 +180,57 @@ impl App {
     /// # Errors
     /// [`AppError`]: outages are tried again by the loop.
     pub async fn apply_notification(&self, stream: &StreamId) -> Result<Option<Outcome>, AppError> {
-        let folded = self.recorder.fold(stream, None, notification::evolve).await?;
-        let Some(known) = &folded.state else { return Ok(None) };
+        let folded = self
+            .recorder
+            .fold(stream, None, notification::evolve)
+            .await?;
+        let Some(known) = &folded.state else {
+            return Ok(None);
+        };
         if known.settled() {
             return Ok(known.outcome);
         }
         let (merchant, config, _) = self.account(&known.observation.account)?;
-        let cause = self.recorder.store().read_stream(stream, domain::stream::Version::FIRST, 1).await?;
-        let mut context =
-            Context::of(Actor::provider(&config.provider, &config.account, known.observation.class.as_str()), ENTRY);
+        let cause = self
+            .recorder
+            .store()
+            .read_stream(stream, domain::stream::Version::FIRST, 1)
+            .await?;
+        let mut context = Context::of(
+            Actor::provider(
+                &config.provider,
+                &config.account,
+                known.observation.class.as_str(),
+            ),
+            ENTRY,
+        );
         context.causation_id = cause.first().map(|recorded| recorded.record.event_id);
 
         let (outcome, request, why) = match self.match_of(merchant, &known.observation).await? {
             Match::Known(id, target) => {
                 let evidence = evidence_of("notification", &known.observation);
                 let observation = known.observation.clone();
-                let outcome =
-                    self.record_observation(&id, target, observation, config, evidence, &context).await?;
+                let outcome = self
+                    .record_observation(&id, target, observation, config, evidence, &context)
+                    .await?;
                 (outcome, Some(id), None)
             }
             Match::OtherMerchant => {
-                let outcome = self.set_aside(known, ExceptionKind::TenantMismatch, &context).await?;
+                let outcome = self
+                    .set_aside(known, ExceptionKind::TenantMismatch, &context)
+                    .await?;
                 (outcome, None, Some("tenant_mismatch".to_owned()))
             }
-            Match::Nothing if !speaks_of_money(known) => (Outcome::Stale, None, Some("no_reference".to_owned())),
-            Match::Nothing if !waited_long_enough(known, self.recorder.now()) => (Outcome::Parked, None, None),
+            Match::Nothing if !speaks_of_money(known) => {
+                (Outcome::Stale, None, Some("no_reference".to_owned()))
+            }
+            Match::Nothing if !waited_long_enough(known, self.recorder.now()) => {
+                (Outcome::Parked, None, None)
+            }
             Match::Nothing => {
-                let outcome = self.set_aside(known, ExceptionKind::OrphanPayment, &context).await?;
+                let outcome = self
+                    .set_aside(known, ExceptionKind::OrphanPayment, &context)
+                    .await?;
                 (outcome, None, Some("orphan_payment".to_owned()))
             }
         };
@@ -195,7 +240,10 @@ impl App {
                 expect: folded.expect(),
                 merchant: Some(merchant),
                 command: "apply_notification",
-                context: &Context { actor: Actor::job(ENTRY), ..context },
+                context: &Context {
+                    actor: Actor::job(ENTRY),
+                    ..context
+                },
                 drafts: vec![Draft::of(&event)],
                 claims: vec![],
             };
@@ -208,27 +256,48 @@ impl App {
     }
 
     /// Finds the request by claims, never through a view.
-    async fn match_of(&self, merchant: &MerchantId, observation: &Observation) -> Result<Match, AppError> {
+    async fn match_of(
+        &self,
+        merchant: &MerchantId,
+        observation: &Observation,
+    ) -> Result<Match, AppError> {
         let (provider, account) = (&observation.provider, &observation.account);
         let key = self.recorder.key();
-        let ours = observation.facts.iter().find_map(|fact| fact.our_reference.as_ref());
-        let theirs = observation.facts.iter().find_map(|fact| fact.provider_order_ref.as_ref());
+        let ours = observation
+            .facts
+            .iter()
+            .find_map(|fact| fact.our_reference.as_ref());
+        let theirs = observation
+            .facts
+            .iter()
+            .find_map(|fact| fact.provider_order_ref.as_ref());
         let mut owner: Option<ClaimOwner> = None;
         if let Some(reference) = ours {
             let digest = ref_key(key, provider, account, reference);
-            owner = self.recorder.store().find_claim(ClaimSpace::Ref, &digest).await?;
+            owner = self
+                .recorder
+                .store()
+                .find_claim(ClaimSpace::Ref, &digest)
+                .await?;
         }
         if let (None, None, Some(order)) = (&owner, ours, theirs) {
             let digest = order_ref_key(key, provider, account, order);
-            owner = self.recorder.store().find_claim(ClaimSpace::Ref, &digest).await?;
+            owner = self
+                .recorder
+                .store()
+                .find_claim(ClaimSpace::Ref, &digest)
+                .await?;
         }
         if let Some(owner) = owner {
-            let id = request_of(&owner.owner).ok_or_else(|| AppError::bug("a ref claim of no request"))?;
+            let id = request_of(&owner.owner)
+                .ok_or_else(|| AppError::bug("a ref claim of no request"))?;
             return Ok(Match::Known(id, Target::Attempt(owner.detail)));
         }
         // Row G3: it names a request of ours and an attempt that we never started.
         let named = ours.and_then(|reference| Some((request_named(reference)?, reference.clone())));
-        let Some((id, reference)) = named else { return Ok(Match::Nothing) };
+        let Some((id, reference)) = named else {
+            return Ok(Match::Nothing);
+        };
         match self.fold_request(&id, None).await?.state {
             None => Ok(Match::Nothing),
             Some(request) if request.terms().merchant != *merchant => Ok(Match::OtherMerchant), // row G6
@@ -249,7 +318,10 @@ impl App {
         let mut observed = observation.clone();
         if let (Some(api), Some(order)) = (&adapter.api, first_order(observation)) {
             let our_reference = first_reference(observation).unwrap_or_else(|| order.clone());
-            let question = LookUp { our_reference, provider_order_ref: Some(order) };
+            let question = LookUp {
+                our_reference,
+                provider_order_ref: Some(order),
+            };
             match api.look_up(&question).await {
                 LookUpOutcome::Answered { facts, .. } => {
                     observed.facts = facts;
@@ -263,8 +335,14 @@ impl App {
             return Ok(Outcome::Refused);
         }
         let mut outcome = Outcome::Stale;
-        for fact in observed.facts.iter().filter(|fact| fact.kind == FactKind::Captured) {
-            let (Some(transaction), Some(amount)) = (&fact.transaction, fact.amount) else { continue };
+        for fact in observed
+            .facts
+            .iter()
+            .filter(|fact| fact.kind == FactKind::Captured)
+        {
+            let (Some(transaction), Some(amount)) = (&fact.transaction, fact.amount) else {
+                continue;
+            };
             let money = Unmatched {
                 capture: CaptureKey {
                     provider: observed.provider.clone(),
@@ -314,11 +392,17 @@ pub(super) fn evidence_of(kind: &str, observation: &Observation) -> EvidenceRef 
 }
 
 fn first_reference(observation: &Observation) -> Option<ProviderRef> {
-    observation.facts.iter().find_map(|fact| fact.our_reference.clone())
+    observation
+        .facts
+        .iter()
+        .find_map(|fact| fact.our_reference.clone())
 }
 
 fn first_order(observation: &Observation) -> Option<ProviderRef> {
-    observation.facts.iter().find_map(|fact| fact.provider_order_ref.clone())
+    observation
+        .facts
+        .iter()
+        .find_map(|fact| fact.provider_order_ref.clone())
 }
 
 /// True when somebody's money may hang on it: then it is parked, and never just dropped.

@@ -30,13 +30,22 @@ impl App {
         evidence: EvidenceRef,
         context: &Context,
     ) -> Result<Outcome, AppError> {
-        let facts = RecordFacts { observation, target, rules: account.rules() };
+        let facts = RecordFacts {
+            observation,
+            target,
+            rules: account.rules(),
+        };
         let command = Command::RecordFacts(Box::new(facts.clone()));
-        let mut order = Order { evidence: vec![evidence], ..Order::of(&command) };
+        let mut order = Order {
+            evidence: vec![evidence],
+            ..Order::of(&command)
+        };
         for _ in 0..DECIDE_AGAIN_MAX {
             let folded = self.fold_request(id, None).await?;
             let Some(request) = &folded.state else {
-                return Err(AppError::NotFound { what: "payment request" });
+                return Err(AppError::NotFound {
+                    what: "payment request",
+                });
             };
             let now = self.recorder.now();
             let recorded = record(request, &facts, now);
@@ -66,10 +75,15 @@ impl App {
         context: &Context,
     ) -> Result<Outcome, AppError> {
         if taken.ns != ClaimSpace::Ptx {
-            return Err(AppError::bug(format!("claim {} of an observation is taken", taken.ns)));
+            return Err(AppError::bug(format!(
+                "claim {} of an observation is taken",
+                taken.ns
+            )));
         }
         for capture in captures {
-            let command = Command::RecordReuse { capture: capture.clone() };
+            let command = Command::RecordReuse {
+                capture: capture.clone(),
+            };
             self.execute(id, context, &command).await?;
             if let Some(owner) = request_of(&taken.owner) {
                 self.execute(&owner, context, &command).await?;
@@ -88,5 +102,6 @@ fn captured(event: &Event) -> Option<CaptureKey> {
 
 /// The request whose stream this is.
 pub(super) fn request_of(stream: &StreamId) -> Option<PaymentRequestId> {
-    (stream.category() == Category::PaymentRequest).then(|| PaymentRequestId::parse(stream.key()).ok())?
+    (stream.category() == Category::PaymentRequest)
+        .then(|| PaymentRequestId::parse(stream.key()).ok())?
 }

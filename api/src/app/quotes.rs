@@ -52,12 +52,15 @@ impl App {
         context: &Context,
         new: NewQuote,
     ) -> Result<IssuedQuote, AppError> {
-        let command = context.idempotency.ok_or_else(|| AppError::bug("a quote without a key"))?;
+        let command = context
+            .idempotency
+            .ok_or_else(|| AppError::bug("a quote without a key"))?;
         let id: QuoteId = quote::id_of(&command.key_hmac);
         let stream = StreamId::quote(&id);
         let now = self.recorder.now();
         caller.use_scenario(&new.order.scenario)?;
-        self.scenario(&caller.merchant, &new.order.scenario)?.admit(new.amount, 1)?;
+        self.scenario(&caller.merchant, &new.order.scenario)?
+            .admit(new.amount, 1)?;
         let quote = Quote {
             id: id.clone(),
             merchant: caller.merchant.clone(),
@@ -80,18 +83,25 @@ impl App {
             claims: vec![],
         };
         match self.recorder.append(decision).await {
-            Ok(receipt) => {
-                Ok(IssuedQuote { quote, position: Some(receipt.appended.position), replayed: false })
-            }
+            Ok(receipt) => Ok(IssuedQuote {
+                quote,
+                position: Some(receipt.appended.position),
+                replayed: false,
+            }),
             Err(RecordFailure::Append(AppendError::Conflict { .. })) => {
-                let evolve =
-                    |known: Option<Quote>, event: &quote::Event| known.or_else(|| Some(Quote::of(event)));
+                let evolve = |known: Option<Quote>, event: &quote::Event| {
+                    known.or_else(|| Some(Quote::of(event)))
+                };
                 let folded = self.recorder.fold(&stream, None, evolve).await?;
                 match (folded.replays.check(&command), folded.state) {
-                    (Replay::Same(_), Some(quote)) => {
-                        Ok(IssuedQuote { quote, position: folded.position, replayed: true })
+                    (Replay::Same(_), Some(quote)) => Ok(IssuedQuote {
+                        quote,
+                        position: folded.position,
+                        replayed: true,
+                    }),
+                    (Replay::Same(_) | Replay::Different | Replay::Fresh, _) => {
+                        Err(AppError::IdempotencyMismatch)
                     }
-                    (Replay::Same(_) | Replay::Different | Replay::Fresh, _) => Err(AppError::IdempotencyMismatch),
                 }
             }
             Err(other) => Err(other.into()),

@@ -11,8 +11,8 @@ use domain::digest::{Digest32, InstanceKey};
 use domain::idempotency::Replays;
 use domain::ids::{MerchantId, ReasonCode};
 use domain::ports::{
-    AppendError, AppendRequest, Appended, Claim, ClaimExpect, Clock, Entropy, EventStore, Expect, Keyring, Outcome,
-    Position,
+    AppendError, AppendRequest, Appended, Claim, ClaimExpect, Clock, Entropy, EventStore, Expect,
+    Keyring, Outcome, Position,
 };
 use domain::record::{ClaimUse, Envelope, Record};
 use domain::sealed::{EvidenceRef, KeyScope, Place};
@@ -56,7 +56,13 @@ pub struct Draft {
 impl Draft {
     /// An event with nothing beside it.
     pub fn of<E: DomainEvent>(event: &E) -> Self {
-        Self { encoded: encode(event), occurred_at: None, claims: vec![], reason: None, evidence: vec![] }
+        Self {
+            encoded: encode(event),
+            occurred_at: None,
+            claims: vec![],
+            reason: None,
+            evidence: vec![],
+        }
     }
 
     /// With evidence.
@@ -133,7 +139,15 @@ impl Recorder {
         origin: &str,
         node: &str,
     ) -> Self {
-        Self { store, keyring, clock, entropy, key, origin: origin.into(), node: node.into() }
+        Self {
+            store,
+            keyring,
+            clock,
+            entropy,
+            key,
+            origin: origin.into(),
+            node: node.into(),
+        }
     }
 
     /// The instance key.
@@ -182,7 +196,12 @@ impl Recorder {
         evolve: impl Fn(Option<S>, &E) -> Option<S>,
     ) -> Result<Folded<S>, AppError> {
         const PAGE: usize = 1000;
-        let mut folded = Folded { state: None, version: None, position: None, replays: Replays::default() };
+        let mut folded = Folded {
+            state: None,
+            version: None,
+            position: None,
+            replays: Replays::default(),
+        };
         let mut from = Version::FIRST;
         loop {
             let page = self.store.read_stream(stream, from, PAGE).await?;
@@ -214,8 +233,16 @@ impl Recorder {
         let mut pause = RESEND_AFTER;
         for _ in 0..RESENDS_MAX {
             match self.store.append(request.clone()).await {
-                Ok(appended) => return Ok(Receipt { appended, envelopes }),
-                Err(AppendError::Unavailable { outcome: Outcome::Unknown, cause }) => {
+                Ok(appended) => {
+                    return Ok(Receipt {
+                        appended,
+                        envelopes,
+                    });
+                }
+                Err(AppendError::Unavailable {
+                    outcome: Outcome::Unknown,
+                    cause,
+                }) => {
                     tracing::warn!(stream = %request.stream, error = %cause, "append.unknown");
                     self.clock.sleep(pause).await;
                     pause = pause.saturating_mul(2);
@@ -224,23 +251,51 @@ impl Recorder {
             }
         }
         let appended = self.store.append(request).await?;
-        Ok(Receipt { appended, envelopes })
+        Ok(Receipt {
+            appended,
+            envelopes,
+        })
     }
 
-    async fn finish(&self, decision: Decision<'_>) -> Result<(AppendRequest, Vec<Envelope>), RecordFailure> {
-        let Decision { stream, expect, merchant, command, context, drafts, claims } = decision;
+    async fn finish(
+        &self,
+        decision: Decision<'_>,
+    ) -> Result<(AppendRequest, Vec<Envelope>), RecordFailure> {
+        let Decision {
+            stream,
+            expect,
+            merchant,
+            command,
+            context,
+            drafts,
+            claims,
+        } = decision;
         let now = self.clock.now();
         let command_id = self.entropy.event_id(now);
         let mut version = expect.first_version();
         let mut envelopes = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let event_id = self.entropy.event_id(now);
-            let place = Place { origin: &self.origin, stream, event_id, field: "reason.text" };
+            let place = Place {
+                origin: &self.origin,
+                stream,
+                event_id,
+                field: "reason.text",
+            };
             let reason = match (draft.reason, merchant) {
                 (Some((code, Some(text))), Some(merchant)) => {
-                    let scope = KeyScope::Notes { merchant: merchant.clone() };
-                    let text = self.keyring.seal(&scope, &place, text.as_bytes()).await.map_err(AppError::from)?;
-                    Some(Reason { code, text: Some(text) })
+                    let scope = KeyScope::Notes {
+                        merchant: merchant.clone(),
+                    };
+                    let text = self
+                        .keyring
+                        .seal(&scope, &place, text.as_bytes())
+                        .await
+                        .map_err(AppError::from)?;
+                    Some(Reason {
+                        code,
+                        text: Some(text),
+                    })
                 }
                 (Some((code, _)), _) => Some(Reason { code, text: None }),
                 (None, _) => None,
@@ -275,18 +330,39 @@ impl Recorder {
             });
             version = version.next();
         }
-        let events = envelopes.iter().map(Record::write).collect::<Result<Vec<_>, _>>().map_err(AppError::bug)?;
-        Ok((AppendRequest { stream: stream.clone(), expect, events, claims }, envelopes))
+        let events = envelopes
+            .iter()
+            .map(Record::write)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(AppError::bug)?;
+        Ok((
+            AppendRequest {
+                stream: stream.clone(),
+                expect,
+                events,
+                claims,
+            },
+            envelopes,
+        ))
     }
 
     /// What an event's record lists for a claim that is expected to be as told.
-    pub fn claim_use(ns: domain::ports::ClaimSpace, key: Digest32, expect: ClaimExpect, same_owner: bool) -> ClaimUse {
+    pub fn claim_use(
+        ns: domain::ports::ClaimSpace,
+        key: Digest32,
+        expect: ClaimExpect,
+        same_owner: bool,
+    ) -> ClaimUse {
         let generation = match expect {
             ClaimExpect::Free => 1,
             ClaimExpect::Generation(generation) if same_owner => generation,
             ClaimExpect::Generation(generation) => generation + 1,
         };
-        ClaimUse { ns, key, generation }
+        ClaimUse {
+            ns,
+            key,
+            generation,
+        }
     }
 }
 

@@ -25,7 +25,10 @@ pub struct Registry {
 impl Registry {
     /// Puts merchants and adapters together. Accounts without an adapter are left out; the
     /// configuration check names them before.
-    pub fn new(merchants: Vec<MerchantConfig>, mut providers: BTreeMap<AccountSlug, Provider>) -> Self {
+    pub fn new(
+        merchants: Vec<MerchantConfig>,
+        mut providers: BTreeMap<AccountSlug, Provider>,
+    ) -> Self {
         let mut accounts = BTreeMap::new();
         for config in &merchants {
             for account in &config.accounts {
@@ -35,8 +38,14 @@ impl Registry {
                 }
             }
         }
-        let merchants = merchants.into_iter().map(|config| (config.merchant.clone(), config)).collect();
-        Self { merchants, accounts }
+        let merchants = merchants
+            .into_iter()
+            .map(|config| (config.merchant.clone(), config))
+            .collect();
+        Self {
+            merchants,
+            accounts,
+        }
     }
 
     /// A merchant's configuration.
@@ -50,7 +59,12 @@ impl Registry {
     }
 
     /// A provider account.
-    pub fn account(&self, account: &AccountSlug) -> Option<(&MerchantId, &ProviderAccount, &Provider)> {
-        self.accounts.get(account).map(|(merchant, config, provider)| (merchant, config, provider))
+    pub fn account(
+        &self,
+        account: &AccountSlug,
+    ) -> Option<(&MerchantId, &ProviderAccount, &Provider)> {
+        self.accounts
+            .get(account)
+            .map(|(merchant, config, provider)| (merchant, config, provider))
     }
 }

@@ -1,9 +1,9 @@
 //! Payment requests: one command, decided on the folded stream and appended with its claims.
 
+use domain::idempotency::Replay;
 use domain::ids::PaymentRequestId;
 use domain::payment::claims::needs_of;
 use domain::payment::{Command, Event, Request, decide, evolve};
-use domain::idempotency::Replay;
 use domain::ports::{AppendError, Claim, ClaimExpect, ClaimSpace, Position};
 use domain::sealed::EvidenceRef;
 use domain::stream::{StreamId, Version};
@@ -60,7 +60,12 @@ pub struct Order<'a> {
 impl<'a> Order<'a> {
     /// A bare command.
     pub fn of(command: &'a Command) -> Self {
-        Self { command, evidence: vec![], occurred_at: None, take_over: None }
+        Self {
+            command,
+            evidence: vec![],
+            occurred_at: None,
+            take_over: None,
+        }
     }
 }
 
@@ -74,22 +79,38 @@ impl App {
         id: &PaymentRequestId,
         until: Option<Version>,
     ) -> Result<Folded<Request>, AppError> {
-        self.recorder.fold(&StreamId::payment_request(id), until, evolve).await
+        self.recorder
+            .fold(&StreamId::payment_request(id), until, evolve)
+            .await
     }
 
     /// A request that the caller may see.
     ///
     /// # Errors
     /// [`AppError::NotFound`] also for another merchant's.
-    pub async fn visible_request(&self, caller: &Caller, id: &PaymentRequestId) -> Result<Executed, AppError> {
+    pub async fn visible_request(
+        &self,
+        caller: &Caller,
+        id: &PaymentRequestId,
+    ) -> Result<Executed, AppError> {
         let folded = self.fold_request(id, None).await?;
         let (Some(request), Some(version)) = (folded.state, folded.version) else {
-            return Err(AppError::NotFound { what: "payment request" });
+            return Err(AppError::NotFound {
+                what: "payment request",
+            });
         };
         if !caller.sees(&request) {
-            return Err(AppError::NotFound { what: "payment request" });
+            return Err(AppError::NotFound {
+                what: "payment request",
+            });
         }
-        Ok(Executed { request, version, position: folded.position, events: vec![], replayed: false })
+        Ok(Executed {
+            request,
+            version,
+            position: folded.position,
+            events: vec![],
+            replayed: false,
+        })
     }
 
     /// Decides and appends; decides again when somebody was faster.
@@ -103,7 +124,9 @@ impl App {
         context: &Context,
         command: &Command,
     ) -> Result<Executed, AppError> {
-        self.execute_order(id, context, Order::of(command)).await?.map_err(|_| AppError::Contended)
+        self.execute_order(id, context, Order::of(command))
+            .await?
+            .map_err(|_| AppError::Contended)
     }
 
     /// [`App::execute`] with what stands beside the events; a taken claim is the caller's to think
@@ -136,10 +159,22 @@ impl App {
     }
 
     /// The answer that the same command got first.
-    pub(super) async fn first_answer(&self, id: &PaymentRequestId, version: Version) -> Result<Executed, AppError> {
+    pub(super) async fn first_answer(
+        &self,
+        id: &PaymentRequestId,
+        version: Version,
+    ) -> Result<Executed, AppError> {
         let folded = self.fold_request(id, Some(version)).await?;
-        let request = folded.state.ok_or_else(|| AppError::bug("a stream without its first event"))?;
-        Ok(Executed { request, version, position: folded.position, events: vec![], replayed: true })
+        let request = folded
+            .state
+            .ok_or_else(|| AppError::bug("a stream without its first event"))?;
+        Ok(Executed {
+            request,
+            version,
+            position: folded.position,
+            events: vec![],
+            replayed: true,
+        })
     }
 
     /// One decision on one state.
@@ -150,7 +185,8 @@ impl App {
         order: &Order<'_>,
         folded: Folded<Request>,
     ) -> Result<Once, AppError> {
-        self.decide_at(id, context, order, folded, self.recorder.now()).await
+        self.decide_at(id, context, order, folded, self.recorder.now())
+            .await
     }
 
     /// One decision on one state at one time.
@@ -165,10 +201,18 @@ impl App {
         let events = decide(folded.state.as_ref(), order.command, now)?;
         if events.is_empty() {
             let (Some(request), Some(version)) = (folded.state, folded.version) else {
-                return Err(AppError::NotFound { what: "payment request" });
+                return Err(AppError::NotFound {
+                    what: "payment request",
+                });
             };
             let position = folded.position;
-            return Ok(Once::Done(Box::new(Executed { request, version, position, events, replayed: false })));
+            return Ok(Once::Done(Box::new(Executed {
+                request,
+                version,
+                position,
+                events,
+                replayed: false,
+            })));
         }
         let expect = folded.expect();
         let stream = StreamId::payment_request(id);
@@ -193,9 +237,15 @@ impl App {
                 replayed: false,
             }))),
             Err(RecordFailure::Append(AppendError::Conflict { .. })) => Ok(Once::Conflict),
-            Err(RecordFailure::Append(AppendError::ClaimTaken { ns, owner, generation })) => {
-                Ok(Once::Taken(Taken { ns, owner, generation }))
-            }
+            Err(RecordFailure::Append(AppendError::ClaimTaken {
+                ns,
+                owner,
+                generation,
+            })) => Ok(Once::Taken(Taken {
+                ns,
+                owner,
+                generation,
+            })),
             Err(other) => Err(other.into()),
         }
     }
@@ -215,12 +265,21 @@ impl App {
             for need in needs_of(self.recorder.key(), request, event) {
                 let expect = match (need.ns, order.take_over) {
                     (ClaimSpace::Order, Some(generation)) => ClaimExpect::Generation(generation),
-                    (ClaimSpace::Order | ClaimSpace::Ptx | ClaimSpace::Ref | ClaimSpace::Quote, _) => {
-                        ClaimExpect::Free
-                    }
+                    (
+                        ClaimSpace::Order | ClaimSpace::Ptx | ClaimSpace::Ref | ClaimSpace::Quote,
+                        _,
+                    ) => ClaimExpect::Free,
                 };
-                draft.claims.push(Recorder::claim_use(need.ns, need.key, expect, false));
-                claims.push(Claim { ns: need.ns, key: need.key, owner: stream.clone(), detail: need.detail, expect });
+                draft
+                    .claims
+                    .push(Recorder::claim_use(need.ns, need.key, expect, false));
+                claims.push(Claim {
+                    ns: need.ns,
+                    key: need.key,
+                    owner: stream.clone(),
+                    detail: need.detail,
+                    expect,
+                });
             }
             drafts.push(draft);
         }

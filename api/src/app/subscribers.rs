@@ -42,7 +42,11 @@ impl NewSubscriber {
             }
             Ok(_) | Err(_) => found.push(("url", "must be an https URL".to_owned())),
         }
-        if self.opt_in.iter().any(|name| !OPT_IN.contains(&name.as_str())) {
+        if self
+            .opt_in
+            .iter()
+            .any(|name| !OPT_IN.contains(&name.as_str()))
+        {
             found.push(("opt_in", format!("known are {}", OPT_IN.join(", "))));
         }
         found
@@ -62,7 +66,10 @@ impl App {
         new: NewSubscriber,
     ) -> Result<(Subscriber, Option<String>), AppError> {
         let stream = StreamId::subscriber(&new.id);
-        let folded = self.recorder.fold(&stream, None, subscriber::evolve).await?;
+        let folded = self
+            .recorder
+            .fold(&stream, None, subscriber::evolve)
+            .await?;
         if let (Some(known), Some(command)) = (&folded.state, &context.idempotency) {
             use domain::idempotency::Replay;
             match folded.replays.check(command) {
@@ -71,7 +78,10 @@ impl App {
                 Replay::Fresh => {}
             }
         }
-        let key_id = KeyId::parse(format!("{}-1", &new.id.as_str()[..new.id.as_str().len().min(30)]));
+        let key_id = KeyId::parse(format!(
+            "{}-1",
+            &new.id.as_str()[..new.id.as_str().len().min(30)]
+        ));
         let key_id = key_id.map_err(AppError::bug)?;
         let mut random = [0; 32];
         self.recorder.entropy().fill(&mut random);
@@ -92,7 +102,11 @@ impl App {
             valid_from: self.recorder.now(),
             valid_until: None,
         };
-        let free = self.secrets.active(merchant, &purpose, self.recorder.now()).await?.is_empty();
+        let free = self
+            .secrets
+            .active(merchant, &purpose, self.recorder.now())
+            .await?
+            .is_empty();
         let secret = if free {
             self.secrets.set(merchant, &purpose, kept).await?;
             Some(secret)
@@ -100,7 +114,11 @@ impl App {
             // Set beforehand with `counterfoil secrets set`, or left by an interrupted call.
             None
         };
-        Ok((self.command_subscriber(merchant, &new.id, context, &register).await?, secret))
+        Ok((
+            self.command_subscriber(merchant, &new.id, context, &register)
+                .await?,
+            secret,
+        ))
     }
 
     /// A command to a subscriber of the merchant.
@@ -116,8 +134,15 @@ impl App {
     ) -> Result<Subscriber, AppError> {
         let stream = StreamId::subscriber(id);
         for _ in 0..DECIDE_AGAIN_MAX {
-            let folded = self.recorder.fold(&stream, None, subscriber::evolve).await?;
-            if folded.state.as_ref().is_some_and(|known| known.merchant != *merchant) {
+            let folded = self
+                .recorder
+                .fold(&stream, None, subscriber::evolve)
+                .await?;
+            if folded
+                .state
+                .as_ref()
+                .is_some_and(|known| known.merchant != *merchant)
+            {
                 return Err(AppError::NotFound { what: "subscriber" });
             }
             if let (Some(known), Some(key)) = (&folded.state, &context.idempotency) {
@@ -129,7 +154,9 @@ impl App {
                 }
             }
             let events = match subscriber::decide(folded.state.as_ref(), command) {
-                Err(subscriber::Refusal::Unknown) => return Err(AppError::NotFound { what: "subscriber" }),
+                Err(subscriber::Refusal::Unknown) => {
+                    return Err(AppError::NotFound { what: "subscriber" });
+                }
                 decided => decided?,
             };
             let expect = folded.expect();
@@ -160,9 +187,18 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::NotFound`].
-    pub async fn subscriber(&self, merchant: &MerchantId, id: &SubscriberId) -> Result<Subscriber, AppError> {
-        let folded = self.recorder.fold(&StreamId::subscriber(id), None, subscriber::evolve).await?;
-        let found = folded.state.filter(|known| known.merchant == *merchant && !known.removed);
+    pub async fn subscriber(
+        &self,
+        merchant: &MerchantId,
+        id: &SubscriberId,
+    ) -> Result<Subscriber, AppError> {
+        let folded = self
+            .recorder
+            .fold(&StreamId::subscriber(id), None, subscriber::evolve)
+            .await?;
+        let found = folded
+            .state
+            .filter(|known| known.merchant == *merchant && !known.removed);
         found.ok_or(AppError::NotFound { what: "subscriber" })
     }
 
@@ -187,13 +223,24 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::ViewsUnavailable`].
-    pub async fn list_subscribers(&self, merchant: Option<&MerchantId>) -> Result<Vec<Subscriber>, AppError> {
+    pub async fn list_subscribers(
+        &self,
+        merchant: Option<&MerchantId>,
+    ) -> Result<Vec<Subscriber>, AppError> {
         let mut query = ViewQuery::first(1000);
         if let Some(merchant) = merchant {
             query = query.equal("merchant", merchant.as_str());
         }
-        let page = self.reader::<SubscriberRow>(delivery_queue::SPEC).query(&query).await?;
-        Ok(page.rows.into_iter().map(|row| row.subscriber).filter(|subscriber| !subscriber.removed).collect())
+        let page = self
+            .reader::<SubscriberRow>(delivery_queue::SPEC)
+            .query(&query)
+            .await?;
+        Ok(page
+            .rows
+            .into_iter()
+            .map(|row| row.subscriber)
+            .filter(|subscriber| !subscriber.removed)
+            .collect())
     }
 
     /// Lets a subscriber's deliveries wait.
@@ -207,6 +254,7 @@ impl App {
         context: &Context,
         why: PausedWhy,
     ) -> Result<Subscriber, AppError> {
-        self.command_subscriber(merchant, id, context, &Command::Pause(why)).await
+        self.command_subscriber(merchant, id, context, &Command::Pause(why))
+            .await
     }
 }

@@ -79,7 +79,10 @@ impl App {
             query = query.with("created_at", Test::Ge(since.into()));
         }
         let query = query.order_by("created_at").descending().after(after);
-        Ok(self.reader::<OrderStatus>(order_status::SPEC).query(&query).await?)
+        Ok(self
+            .reader::<OrderStatus>(order_status::SPEC)
+            .query(&query)
+            .await?)
     }
 
     /// Cases of the caller's merchant, the most urgent first.
@@ -98,16 +101,29 @@ impl App {
             .equal("state", state)
             .order_by("due")
             .after(after);
-        Ok(self.reader::<CaseRow>(exceptions::SPEC).query(&query).await?)
+        Ok(self
+            .reader::<CaseRow>(exceptions::SPEC)
+            .query(&query)
+            .await?)
     }
 
     /// Requests whose expiry is to be looked at by `now`.
     ///
     /// # Errors
     /// [`AppError::ViewsUnavailable`].
-    pub async fn due_expiries(&self, now: Timestamp, limit: usize) -> Result<Vec<ExpiryRow>, AppError> {
-        let query = ViewQuery::first(limit).with("due_at", Test::Le(now.into())).order_by("due_at");
-        Ok(self.reader::<ExpiryRow>(timers::SPEC).query(&query).await?.rows)
+    pub async fn due_expiries(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExpiryRow>, AppError> {
+        let query = ViewQuery::first(limit)
+            .with("due_at", Test::Le(now.into()))
+            .order_by("due_at");
+        Ok(self
+            .reader::<ExpiryRow>(timers::SPEC)
+            .query(&query)
+            .await?
+            .rows)
     }
 
     /// Attempts that the provider may still report money for, in the order of their keys.
@@ -120,7 +136,9 @@ impl App {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<TypedPage<LookUpRow>, AppError> {
-        let query = ViewQuery::first(limit).with("until", Test::Ge(now.into())).after(after);
+        let query = ViewQuery::first(limit)
+            .with("until", Test::Ge(now.into()))
+            .after(after);
         Ok(self.reader::<LookUpRow>(timers::SPEC).query(&query).await?)
     }
 
@@ -128,9 +146,19 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::ViewsUnavailable`].
-    pub async fn asked_since(&self, since: Timestamp, limit: usize) -> Result<Vec<AskedRow>, AppError> {
-        let query = ViewQuery::first(limit).with("at", Test::Ge(since.into())).order_by("at");
-        Ok(self.reader::<AskedRow>(timers::SPEC).query(&query).await?.rows)
+    pub async fn asked_since(
+        &self,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<AskedRow>, AppError> {
+        let query = ViewQuery::first(limit)
+            .with("at", Test::Ge(since.into()))
+            .order_by("at");
+        Ok(self
+            .reader::<AskedRow>(timers::SPEC)
+            .query(&query)
+            .await?
+            .rows)
     }
 
     /// Every generation of every view.
@@ -139,7 +167,11 @@ impl App {
     /// [`AppError::ViewsUnavailable`].
     pub async fn view_standings(&self) -> Result<Vec<ViewStanding>, AppError> {
         let head = self.recorder.store().head().await?;
-        let generations = self.views.generations().await.map_err(|e| AppError::ViewsUnavailable(Box::new(e)))?;
+        let generations = self
+            .views
+            .generations()
+            .await
+            .map_err(|e| AppError::ViewsUnavailable(Box::new(e)))?;
         let standing = |generation: projections::ports::Generation| ViewStanding {
             view: generation.view,
             generation: generation.number,
@@ -172,7 +204,10 @@ impl App {
         loop {
             let standing = self.views.standing(spec, At::Live).await;
             let standing = standing.map_err(|e| AppError::ViewsUnavailable(Box::new(e)))?;
-            if standing.checkpoint.is_some_and(|checkpoint| checkpoint.position >= wanted) {
+            if standing
+                .checkpoint
+                .is_some_and(|checkpoint| checkpoint.position >= wanted)
+            {
                 return Ok(true);
             }
             if clock.monotonic().saturating_sub(started) >= WAIT {

@@ -13,17 +13,30 @@ use crate::admin::{AdminCommand, execute, socket};
 use crate::compose;
 use crate::config::Settings;
 
-async fn send(global: &Global, settings: &Settings, command: AdminCommand) -> Result<Value, Failure> {
+async fn send(
+    global: &Global,
+    settings: &Settings,
+    command: AdminCommand,
+) -> Result<Value, Failure> {
     let data = &settings.store.data;
     // A refused connection hands the command back only by never having taken it.
-    if socket::path(data).exists() && tokio::net::UnixStream::connect(socket::path(data)).await.is_ok() {
+    if socket::path(data).exists()
+        && tokio::net::UnixStream::connect(socket::path(data))
+            .await
+            .is_ok()
+    {
         let answer = socket::call(data, &global.operator, command).await;
-        let answer = answer.ok_or_else(|| Failure::unavailable("the server went away; try again"))?;
+        let answer =
+            answer.ok_or_else(|| Failure::unavailable("the server went away; try again"))?;
         return answer.map_err(|error| Failure::failed(error.0));
     }
     let context = socket::context(&global.operator, "cli");
-    let opened = compose::open(settings, &context).await.map_err(|error| of_start(&error))?;
-    execute(&opened.app, &context, command).await.map_err(|error| Failure::failed(error.0))
+    let opened = compose::open(settings, &context)
+        .await
+        .map_err(|error| of_start(&error))?;
+    execute(&opened.app, &context, command)
+        .await
+        .map_err(|error| Failure::failed(error.0))
 }
 
 pub(super) async fn clients(global: &Global, out: &Out, command: Clients) -> Result<(), Failure> {
@@ -31,20 +44,42 @@ pub(super) async fn clients(global: &Global, out: &Out, command: Clients) -> Res
     let mode: Mode = settings.ledger.mode;
     let list = matches!(command, Clients::List);
     let command = match command {
-        Clients::Create { id, merchant, role, scenarios, token_days } => {
+        Clients::Create {
+            id,
+            merchant,
+            role,
+            scenarios,
+            token_days,
+        } => {
             let scenarios = scenarios.into_iter().collect();
-            AdminCommand::ClientCreate { id, merchant, role, scenarios, mode, token_days }
+            AdminCommand::ClientCreate {
+                id,
+                merchant,
+                role,
+                scenarios,
+                mode,
+                token_days,
+            }
         }
-        Clients::Grant { id, role, scenarios } => {
-            AdminCommand::ClientGrant { id, role, scenarios: scenarios.into_iter().collect() }
-        }
+        Clients::Grant {
+            id,
+            role,
+            scenarios,
+        } => AdminCommand::ClientGrant {
+            id,
+            role,
+            scenarios: scenarios.into_iter().collect(),
+        },
         Clients::Rotate { id, token_days } => AdminCommand::ClientRotate { id, token_days },
         Clients::Revoke { id, key_id } => AdminCommand::ClientRevoke { id, key_id },
         Clients::List => AdminCommand::ClientList,
     };
     let answer = send(global, &settings, command).await?;
     if list {
-        out.list(&["id", "merchant", "role", "scenarios", "tokens", "revoked"], &answer);
+        out.list(
+            &["id", "merchant", "role", "scenarios", "tokens", "revoked"],
+            &answer,
+        );
     } else {
         out.one(&answer);
         if answer.get("token").is_some() {
@@ -54,7 +89,11 @@ pub(super) async fn clients(global: &Global, out: &Out, command: Clients) -> Res
     Ok(())
 }
 
-pub(super) async fn operators(global: &Global, out: &Out, command: Operators) -> Result<(), Failure> {
+pub(super) async fn operators(
+    global: &Global,
+    out: &Out,
+    command: Operators,
+) -> Result<(), Failure> {
     let settings = settings(global, out)?.settings;
     let command = match command {
         Operators::Create { id } => AdminCommand::OperatorCreate { id },
@@ -67,10 +106,22 @@ pub(super) async fn operators(global: &Global, out: &Out, command: Operators) ->
 pub(super) async fn secrets(global: &Global, out: &Out, command: Secrets) -> Result<(), Failure> {
     let settings = settings(global, out)?.settings;
     match command {
-        Secrets::Set { purpose, merchant, key_id, from_file, retire_others_in } => {
+        Secrets::Set {
+            purpose,
+            merchant,
+            key_id,
+            from_file,
+            retire_others_in,
+        } => {
             let value = read_secret(&from_file)?;
             let retire_others_in_s = retire_others_in;
-            let command = AdminCommand::SecretSet { merchant, purpose, key_id, value, retire_others_in_s };
+            let command = AdminCommand::SecretSet {
+                merchant,
+                purpose,
+                key_id,
+                value,
+                retire_others_in_s,
+            };
             out.one(&send(global, &settings, command).await?);
         }
         Secrets::List { merchant } => {
@@ -81,13 +132,25 @@ pub(super) async fn secrets(global: &Global, out: &Out, command: Secrets) -> Res
     Ok(())
 }
 
-pub(super) async fn subscribers(global: &Global, out: &Out, command: Subscribers) -> Result<(), Failure> {
+pub(super) async fn subscribers(
+    global: &Global,
+    out: &Out,
+    command: Subscribers,
+) -> Result<(), Failure> {
     let settings = settings(global, out)?.settings;
     let list = matches!(command, Subscribers::List);
     let command = match command {
-        Subscribers::Add { id, merchant, url, opt_in } => {
-            AdminCommand::SubscriberAdd { id, merchant, url, opt_in: opt_in.into_iter().collect() }
-        }
+        Subscribers::Add {
+            id,
+            merchant,
+            url,
+            opt_in,
+        } => AdminCommand::SubscriberAdd {
+            id,
+            merchant,
+            url,
+            opt_in: opt_in.into_iter().collect(),
+        },
         Subscribers::List => AdminCommand::SubscriberList,
         Subscribers::Pause { id, merchant } => AdminCommand::SubscriberPause { id, merchant },
         Subscribers::Resume { id, merchant } => AdminCommand::SubscriberResume { id, merchant },
@@ -105,22 +168,84 @@ pub(super) async fn subscribers(global: &Global, out: &Out, command: Subscribers
     Ok(())
 }
 
-pub(super) async fn deliveries(global: &Global, out: &Out, command: Deliveries) -> Result<(), Failure> {
+pub(super) async fn deliveries(
+    global: &Global,
+    out: &Out,
+    command: Deliveries,
+) -> Result<(), Failure> {
     let settings = settings(global, out)?.settings;
     match command {
-        Deliveries::List { merchant, state, subscriber, limit } => {
-            let command = AdminCommand::DeliveryList { merchant, state, subscriber, limit };
+        Deliveries::List {
+            merchant,
+            state,
+            subscriber,
+            limit,
+        } => {
+            let command = AdminCommand::DeliveryList {
+                merchant,
+                state,
+                subscriber,
+                limit,
+            };
             let answer = send(global, &settings, command).await?;
-            out.list(&["id", "subscriber", "event", "subject", "state", "attempts", "last_failure"], &answer);
+            out.list(
+                &[
+                    "id",
+                    "subscriber",
+                    "event",
+                    "subject",
+                    "state",
+                    "attempts",
+                    "last_failure",
+                ],
+                &answer,
+            );
         }
         Deliveries::Show { id, merchant } => {
-            out.one(&send(global, &settings, AdminCommand::DeliveryShow { merchant, id }).await?);
+            out.one(
+                &send(
+                    global,
+                    &settings,
+                    AdminCommand::DeliveryShow { merchant, id },
+                )
+                .await?,
+            );
         }
-        Deliveries::Redrive { id, merchant, reason } => {
-            out.one(&send(global, &settings, AdminCommand::DeliveryRedrive { merchant, id, reason }).await?);
+        Deliveries::Redrive {
+            id,
+            merchant,
+            reason,
+        } => {
+            out.one(
+                &send(
+                    global,
+                    &settings,
+                    AdminCommand::DeliveryRedrive {
+                        merchant,
+                        id,
+                        reason,
+                    },
+                )
+                .await?,
+            );
         }
-        Deliveries::Abandon { id, merchant, reason } => {
-            out.one(&send(global, &settings, AdminCommand::DeliveryAbandon { merchant, id, reason }).await?);
+        Deliveries::Abandon {
+            id,
+            merchant,
+            reason,
+        } => {
+            out.one(
+                &send(
+                    global,
+                    &settings,
+                    AdminCommand::DeliveryAbandon {
+                        merchant,
+                        id,
+                        reason,
+                    },
+                )
+                .await?,
+            );
         }
     }
     Ok(())
@@ -130,7 +255,10 @@ fn read_secret(path: &Path) -> Result<String, Failure> {
     let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin().take(64 * 1024).read_to_string(&mut text).map_err(failed)?;
+        std::io::stdin()
+            .take(64 * 1024)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
         return Ok(text);
     }
     std::fs::read_to_string(path).map_err(failed)

@@ -39,7 +39,13 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub quiet: bool,
     /// Who is at the terminal; stands in the events as the actor.
-    #[arg(long, global = true, env = "COUNTERFOIL_OPERATOR", default_value = "local", value_name = "ID")]
+    #[arg(
+        long,
+        global = true,
+        env = "COUNTERFOIL_OPERATOR",
+        default_value = "local",
+        value_name = "ID"
+    )]
     pub operator: OperatorId,
 }
 
@@ -90,7 +96,9 @@ Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder,
   counterfoil bench creates --seconds 10 --data /srv/disk --json")]
     Bench(Bench),
     /// Print the completion script of a shell.
-    #[command(after_help = "Example: counterfoil completions bash > /etc/bash_completion.d/counterfoil")]
+    #[command(
+        after_help = "Example: counterfoil completions bash > /etc/bash_completion.d/counterfoil"
+    )]
     Completions {
         /// bash, zsh, fish, elvish or powershell.
         shell: clap_complete::Shell,
@@ -104,7 +112,9 @@ pub(super) struct Nothing {}
 #[derive(Subcommand)]
 pub(super) enum Clients {
     /// Make a client and show its first token, once.
-    #[command(after_help = "Example: counterfoil clients create shop-bot --merchant shop --role bot --scenario telegram")]
+    #[command(
+        after_help = "Example: counterfoil clients create shop-bot --merchant shop --role bot --scenario telegram"
+    )]
     Create {
         /// Its name.
         id: ClientId,
@@ -199,7 +209,9 @@ pub(super) enum Secrets {
 #[derive(Subcommand)]
 pub(super) enum Subscribers {
     /// Add a receiver and show its signing secret, once. It gets what happens from here on.
-    #[command(after_help = "Example: counterfoil subscribers add crm --merchant shop --url https://crm.example/hook")]
+    #[command(
+        after_help = "Example: counterfoil subscribers add crm --merchant shop --url https://crm.example/hook"
+    )]
     Add {
         /// Its name.
         id: SubscriberId,
@@ -244,7 +256,9 @@ pub(super) enum Subscribers {
 #[derive(Subcommand)]
 pub(super) enum Deliveries {
     /// List deliveries, newest first.
-    #[command(after_help = "Example: counterfoil deliveries list --merchant shop --state dead_lettered")]
+    #[command(
+        after_help = "Example: counterfoil deliveries list --merchant shop --state dead_lettered"
+    )]
     List {
         /// Whose.
         #[arg(long)]
@@ -372,5 +386,6 @@ pub(super) enum BenchPart {
 }
 
 fn role(text: &str) -> Result<domain::access::role::Role, String> {
-    domain::access::role::Role::parse(text).ok_or_else(|| "one of bot, backend, operator, auditor, admin".to_owned())
+    domain::access::role::Role::parse(text)
+        .ok_or_else(|| "one of bot, backend, operator, auditor, admin".to_owned())
 }

@@ -18,7 +18,8 @@ impl Teller for Voice<'_> {
 
     fn line(&self, who: &str, what: &str) {
         if self.0.json {
-            self.0.line(&json!({ "who": who, "what": what }).to_string());
+            self.0
+                .line(&json!({ "who": who, "what": what }).to_string());
         } else {
             self.0.line(&format!("  {who:12} {what}"));
         }
@@ -26,7 +27,8 @@ impl Teller for Voice<'_> {
 
     fn promise(&self, promise: &Promise) {
         if self.0.json {
-            self.0.line(&json!({ "promise": promise.promise, "held": promise.held }).to_string());
+            self.0
+                .line(&json!({ "promise": promise.promise, "held": promise.held }).to_string());
         } else {
             let mark = if promise.held { "held  " } else { "BROKEN" };
             self.0.line(&format!("  {mark}       {}", promise.promise));
@@ -35,14 +37,34 @@ impl Teller for Voice<'_> {
 }
 
 pub(super) async fn run(out: &Out) -> Result<(), Failure> {
-    let log = crate::config::settings::Log { filter: "off".to_owned(), ..Default::default() };
+    let log = crate::config::settings::Log {
+        filter: "off".to_owned(),
+        ..Default::default()
+    };
     crate::telemetry::start_logging(&log);
-    let report = play(&Voice(out)).await.map_err(|error| Failure::failed(error.what))?;
-    let held = report.promises.iter().filter(|promise| promise.held).count();
+    let report = play(&Voice(out))
+        .await
+        .map_err(|error| Failure::failed(error.what))?;
+    let held = report
+        .promises
+        .iter()
+        .filter(|promise| promise.held)
+        .count();
     if out.json {
-        out.line(&json!({ "promises": report.promises.len(), "held": held, "took_ms": report.took_ms }).to_string());
+        out.line(
+            &json!({ "promises": report.promises.len(), "held": held, "took_ms": report.took_ms })
+                .to_string(),
+        );
     } else {
-        out.line(&format!("\n{held} of {} promises held, in {} ms", report.promises.len(), report.took_ms));
+        out.line(&format!(
+            "\n{held} of {} promises held, in {} ms",
+            report.promises.len(),
+            report.took_ms
+        ));
     }
-    if report.all_held() { Ok(()) } else { Err(Failure::failed("a promise did not hold")) }
+    if report.all_held() {
+        Ok(())
+    } else {
+        Err(Failure::failed("a promise did not hold"))
+    }
 }

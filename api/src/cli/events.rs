@@ -20,13 +20,31 @@ struct Wanted {
 }
 
 pub(super) async fn run(global: &Global, out: &Out, command: Events) -> Result<(), Failure> {
-    let Events::Replay { stream, until_version, until, after, event_type } = command;
+    let Events::Replay {
+        stream,
+        until_version,
+        until,
+        after,
+        event_type,
+    } = command;
     let settings = settings(global, out)?.settings;
     let bad = |what: &str| Failure::usage(what.to_owned());
-    let stream = stream.map(StreamId::parse).transpose().map_err(|e| bad(&e.to_string()))?;
-    let until = until.map(|text| Timestamp::parse(&text)).transpose().map_err(|_| bad("--until is an RFC 3339 time"))?;
-    let after = after.map(|text| Position::parse(&text).ok_or_else(|| bad("--after is a position"))).transpose()?;
-    let wanted = Wanted { until, until_version: until_version.map(Version), event_type };
+    let stream = stream
+        .map(StreamId::parse)
+        .transpose()
+        .map_err(|e| bad(&e.to_string()))?;
+    let until = until
+        .map(|text| Timestamp::parse(&text))
+        .transpose()
+        .map_err(|_| bad("--until is an RFC 3339 time"))?;
+    let after = after
+        .map(|text| Position::parse(&text).ok_or_else(|| bad("--after is a position")))
+        .transpose()?;
+    let wanted = Wanted {
+        until,
+        until_version: until_version.map(Version),
+        event_type,
+    };
     let store = compose::open_log(&settings).map_err(|error| of_start(&error))?;
     match stream {
         Some(stream) => of_stream(&*store, out, &stream, &wanted).await,
@@ -34,14 +52,25 @@ pub(super) async fn run(global: &Global, out: &Out, command: Events) -> Result<(
     }
 }
 
-async fn of_stream(store: &dyn EventStore, out: &Out, stream: &StreamId, wanted: &Wanted) -> Result<(), Failure> {
+async fn of_stream(
+    store: &dyn EventStore,
+    out: &Out,
+    stream: &StreamId,
+    wanted: &Wanted,
+) -> Result<(), Failure> {
     let mut from = Version::FIRST;
     loop {
-        let page = store.read_stream(stream, from, PAGE).await.map_err(|e| Failure::unavailable(e.to_string()))?;
+        let page = store
+            .read_stream(stream, from, PAGE)
+            .await
+            .map_err(|e| Failure::unavailable(e.to_string()))?;
         let full = page.len() == PAGE;
         for recorded in &page {
             from = recorded.record.version.next();
-            if wanted.until_version.is_some_and(|until| recorded.record.version > until) {
+            if wanted
+                .until_version
+                .is_some_and(|until| recorded.record.version > until)
+            {
                 return Ok(());
             }
             print(out, recorded, wanted)?;
@@ -77,7 +106,9 @@ fn print(out: &Out, recorded: &Recorded, wanted: &Wanted) -> Result<(), Failure>
         return Ok(());
     }
     if let Some(until) = wanted.until {
-        let envelope = recorded.envelope().map_err(|error| Failure::failed(error.to_string()))?;
+        let envelope = recorded
+            .envelope()
+            .map_err(|error| Failure::failed(error.to_string()))?;
         if envelope.recorded_at > until {
             return Ok(());
         }

@@ -2,17 +2,17 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 usage or configuration, 69 unavailable.
 
-mod args;
-mod out;
-mod serve;
 mod admin;
-mod config;
-mod events;
+mod args;
 mod bench;
-mod projections;
+mod config;
 mod demo;
-mod sim;
+mod events;
+mod out;
+mod projections;
 pub mod reference;
+mod serve;
+mod sim;
 
 use std::process::ExitCode;
 
@@ -25,8 +25,14 @@ pub use out::{Failure, Out};
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let out = Out { json: cli.global.json, quiet: cli.global.quiet };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let out = Out {
+        json: cli.global.json,
+        quiet: cli.global.quiet,
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return out.fail(&Failure::unavailable(format!("cannot start: {error}"))),
     };

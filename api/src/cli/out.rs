@@ -21,17 +21,26 @@ pub struct Failure {
 impl Failure {
     /// It was tried and failed.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { code: 1, message: message.into() }
+        Self {
+            code: 1,
+            message: message.into(),
+        }
     }
 
     /// The command or the configuration is wrong.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { code: 2, message: message.into() }
+        Self {
+            code: 2,
+            message: message.into(),
+        }
     }
 
     /// Something that is needed does not answer.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self { code: 69, message: message.into() }
+        Self {
+            code: 69,
+            message: message.into(),
+        }
     }
 }
 
@@ -76,7 +85,9 @@ impl Out {
         if self.json {
             return self.line(&value.to_string());
         }
-        let Some(fields) = value.as_object() else { return self.line(&text_of(value)) };
+        let Some(fields) = value.as_object() else {
+            return self.line(&text_of(value));
+        };
         let width = fields.keys().map(String::len).max().unwrap_or(0);
         for (name, value) in fields {
             self.line(&format!("{name:width$}  {}", text_of(value)));
@@ -86,7 +97,12 @@ impl Out {
     /// The completion script of a shell.
     pub fn completions(&self, shell: clap_complete::Shell) {
         let mut command = Cli::command();
-        clap_complete::generate(shell, &mut command, "counterfoil", &mut std::io::stdout().lock());
+        clap_complete::generate(
+            shell,
+            &mut command,
+            "counterfoil",
+            &mut std::io::stdout().lock(),
+        );
     }
 
     /// Tells a failure; gives the exit code.
@@ -101,9 +117,11 @@ fn text_of(value: &Value) -> String {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(text_of).collect::<Vec<_>>().join(" "),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| format!("{name}={}", text_of(value))).collect::<Vec<_>>().join(" ")
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", text_of(value)))
+            .collect::<Vec<_>>()
+            .join(" "),
         Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }

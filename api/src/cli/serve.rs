@@ -14,12 +14,18 @@ use crate::telemetry::start_logging;
 /// The settings of this call.
 pub(super) fn settings(global: &Global, out: &Out) -> Result<Loaded, Failure> {
     crate::config::load(global.config.as_deref(), std::env::vars()).map_err(|error| match error {
-        LoadError::Unreadable { path, cause } => Failure::usage(format!("{}: {cause}", path.display())),
+        LoadError::Unreadable { path, cause } => {
+            Failure::usage(format!("{}: {cause}", path.display()))
+        }
         LoadError::Mistakes(mistakes) => {
             for mistake in &mistakes {
                 out.line(&format!("{}: {}", mistake.place, mistake.what));
             }
-            let noun = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
+            let noun = if mistakes.len() == 1 {
+                "mistake"
+            } else {
+                "mistakes"
+            };
             Failure::usage(format!("{} {noun} in the configuration", mistakes.len()))
         }
     })
@@ -41,9 +47,17 @@ pub(super) fn of_start(error: &StartError) -> Failure {
 pub(super) async fn init(global: &Global, out: &Out) -> Result<(), Failure> {
     let settings = settings(global, out)?.settings;
     let context = socket::context(&global.operator, "cli init");
-    compose::init(&settings, &context).await.map_err(|error| of_start(&error))?;
-    out.talk(&format!("data folder         {}", settings.store.data.display()));
-    out.talk(&format!("key-encryption key  {} (keep it and its backup apart from the data folder)", settings.store.kek_file.display()));
+    compose::init(&settings, &context)
+        .await
+        .map_err(|error| of_start(&error))?;
+    out.talk(&format!(
+        "data folder         {}",
+        settings.store.data.display()
+    ));
+    out.talk(&format!(
+        "key-encryption key  {} (keep it and its backup apart from the data folder)",
+        settings.store.kek_file.display()
+    ));
     out.talk(&format!("log                 {}", settings.ledger.origin));
     Ok(())
 }
@@ -54,8 +68,13 @@ pub(super) async fn serve(global: &Global, out: &Out) -> Result<(), Failure> {
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen)
         .map_err(|error| Failure::unavailable(format!("cannot listen on {listen}: {error}")))?;
-    let node = compose::start(&settings, listener).await.map_err(|error| of_start(&error))?;
-    out.talk(&format!("counterfoil listens on http://{} (docs: /docs, health: /health/ready)", node.address));
+    let node = compose::start(&settings, listener)
+        .await
+        .map_err(|error| of_start(&error))?;
+    out.talk(&format!(
+        "counterfoil listens on http://{} (docs: /docs, health: /health/ready)",
+        node.address
+    ));
     let failed = |error| Failure::unavailable(format!("signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;

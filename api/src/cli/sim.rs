@@ -16,7 +16,11 @@ pub(super) struct Sim {
     #[arg(long, default_value = "127.0.0.1:9090")]
     listen: SocketAddr,
     /// The ledger's callback of the account.
-    #[arg(long, default_value = "http://127.0.0.1:8080/v1/callbacks/sim/sim-main", value_name = "URL")]
+    #[arg(
+        long,
+        default_value = "http://127.0.0.1:8080/v1/callbacks/sim/sim-main",
+        value_name = "URL"
+    )]
     notify_url: String,
     /// How it names the merchant account.
     #[arg(long, default_value = "acc-shop")]
@@ -35,11 +39,17 @@ pub(super) struct Sim {
 pub(super) async fn run(out: &Out, sim: Sim) -> Result<(), Failure> {
     let read = |path: &PathBuf| {
         let text = std::fs::read_to_string(path);
-        text.map(|text| text.trim().to_owned()).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+        text.map(|text| text.trim().to_owned())
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
     };
-    let script: Script = sim.script.parse().map_err(|error| Failure::usage(format!("--script: {error}")))?;
-    let hands = compose::sim_hands(&read(&sim.secret_file)?).map_err(|error| Failure::unavailable(error.to_string()))?;
-    let hands = hands.ok_or_else(|| Failure::usage("the secret is whsec_ and the base64 of 24 to 64 bytes"))?;
+    let script: Script = sim
+        .script
+        .parse()
+        .map_err(|error| Failure::usage(format!("--script: {error}")))?;
+    let hands = compose::sim_hands(&read(&sim.secret_file)?)
+        .map_err(|error| Failure::unavailable(error.to_string()))?;
+    let hands = hands
+        .ok_or_else(|| Failure::usage("the secret is whsec_ and the base64 of 24 to 64 bytes"))?;
     let options = SimOptions {
         listen: sim.listen,
         public_url: None,

@@ -17,12 +17,20 @@ pub struct Mistake {
 }
 
 /// Kinds of provider that have an adapter, and the least class of evidence that each calls for.
-pub const PROVIDERS: [(&str, EvidenceClass); 3] =
-    [("sim", EvidenceClass::Signed), ("stripe", EvidenceClass::Signed), ("generic", EvidenceClass::Signed)];
+pub const PROVIDERS: [(&str, EvidenceClass); 3] = [
+    ("sim", EvidenceClass::Signed),
+    ("stripe", EvidenceClass::Signed),
+    ("generic", EvidenceClass::Signed),
+];
 
 /// Adds every mistake to the list.
 pub fn check(settings: &Settings, mistakes: &mut Vec<Mistake>) {
-    let mut complain = |place: &str, what: String| mistakes.push(Mistake { place: place.to_owned(), what });
+    let mut complain = |place: &str, what: String| {
+        mistakes.push(Mistake {
+            place: place.to_owned(),
+            what,
+        })
+    };
     let server = &settings.server;
     if !server.listen.ip().is_loopback() && !server.danger_public_plaintext {
         let what = "is a public address without TLS; put a proxy in front and listen on loopback, or set \
@@ -35,27 +43,47 @@ pub fn check(settings: &Settings, mistakes: &mut Vec<Mistake>) {
                 complain("server.public_url", "must not hold credentials".to_owned());
             }
         }
-        Ok(_) | Err(_) => complain("server.public_url", "must be an http or https URL".to_owned()),
+        Ok(_) | Err(_) => complain(
+            "server.public_url",
+            "must be an http or https URL".to_owned(),
+        ),
     }
     if !plain(&server.node) {
-        complain("server.node", "must be 1 to 40 characters of a-z, 0-9, '_' and '-'".to_owned());
+        complain(
+            "server.node",
+            "must be 1 to 40 characters of a-z, 0-9, '_' and '-'".to_owned(),
+        );
     }
     if !(1..=600).contains(&server.shutdown_timeout_s) {
-        complain("server.shutdown_timeout_s", "must be from 1 to 600".to_owned());
+        complain(
+            "server.shutdown_timeout_s",
+            "must be from 1 to 600".to_owned(),
+        );
     }
     if server.workers > 256 {
         complain("server.workers", "must be at most 256".to_owned());
     }
     let origin = &settings.ledger.origin;
     let origin_ok = (3..=100).contains(&origin.len())
-        && origin.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"./-_:".contains(&b));
+        && origin
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"./-_:".contains(&b));
     if !origin_ok {
-        complain("ledger.origin", "must look like ledger.example/prod/1 (3 to 100 characters)".to_owned());
+        complain(
+            "ledger.origin",
+            "must look like ledger.example/prod/1 (3 to 100 characters)".to_owned(),
+        );
     }
     let limits = &settings.limits;
     for (name, value) in [
-        ("limits.client_requests_per_s", limits.client_requests_per_s as usize),
-        ("limits.address_requests_per_s", limits.address_requests_per_s as usize),
+        (
+            "limits.client_requests_per_s",
+            limits.client_requests_per_s as usize,
+        ),
+        (
+            "limits.address_requests_per_s",
+            limits.address_requests_per_s as usize,
+        ),
         ("limits.connections", limits.connections),
         ("limits.streams_per_request", limits.streams_per_request),
         ("limits.streams_per_client", limits.streams_per_client),
@@ -66,7 +94,10 @@ pub fn check(settings: &Settings, mistakes: &mut Vec<Mistake>) {
     }
     for network in &settings.delivery.allow_networks {
         if !is_network(network) {
-            complain("delivery.allow_networks", format!("{network:?} is no CIDR like 10.1.0.0/16"));
+            complain(
+                "delivery.allow_networks",
+                format!("{network:?} is no CIDR like 10.1.0.0/16"),
+            );
         }
     }
     merchants(settings, &mut complain);
@@ -88,19 +119,35 @@ fn merchants(settings: &Settings, complain: &mut impl FnMut(&str, String)) {
         for account in &config.accounts {
             let place = format!("{merchant}, account {}", account.account);
             if !accounts.insert(account.account.as_str()) {
-                complain(&place, "belongs to two merchants; account names are unique in an instance".to_owned());
+                complain(
+                    &place,
+                    "belongs to two merchants; account names are unique in an instance".to_owned(),
+                );
             }
             if account.mode != settings.ledger.mode {
-                complain(&place, "has another mode than the ledger; test and live money never mix".to_owned());
+                complain(
+                    &place,
+                    "has another mode than the ledger; test and live money never mix".to_owned(),
+                );
             }
-            match PROVIDERS.iter().find(|(name, _)| *name == account.provider.as_str()) {
+            match PROVIDERS
+                .iter()
+                .find(|(name, _)| *name == account.provider.as_str())
+            {
                 None => {
                     let known: Vec<_> = PROVIDERS.iter().map(|(name, _)| *name).collect();
-                    let what = format!("has no adapter for provider {}; known: {}", account.provider, known.join(", "));
+                    let what = format!(
+                        "has no adapter for provider {}; known: {}",
+                        account.provider,
+                        known.join(", ")
+                    );
                     complain(&place, what);
                 }
                 Some((_, least)) if account.minimum < *least && !account.danger_lower_minimum => {
-                    let what = format!("asks for less than {}; set danger_lower_minimum if you mean it", least.as_str());
+                    let what = format!(
+                        "asks for less than {}; set danger_lower_minimum if you mean it",
+                        least.as_str()
+                    );
                     complain(&place, what);
                 }
                 Some(_) => {}
@@ -108,17 +155,26 @@ fn merchants(settings: &Settings, complain: &mut impl FnMut(&str, String)) {
             let connection = settings.connections.get(account.account.as_str());
             let has_url = connection.is_some_and(|connection| connection.url.is_some());
             if account.provider.as_str() == "sim" && !has_url {
-                complain(&place, format!("needs [connections.{}] with a url", account.account));
+                complain(
+                    &place,
+                    format!("needs [connections.{}] with a url", account.account),
+                );
             }
             let has_profile = connection.is_some_and(|connection| connection.profile.is_some());
             if account.provider.as_str() == "generic" && !has_profile {
-                complain(&place, format!("needs [connections.{}.profile]", account.account));
+                complain(
+                    &place,
+                    format!("needs [connections.{}.profile]", account.account),
+                );
             }
         }
     }
     for name in settings.connections.keys() {
         if !accounts.contains(name.as_str()) {
-            complain(&format!("connections.{name}"), "belongs to no configured account".to_owned());
+            complain(
+                &format!("connections.{name}"),
+                "belongs to no configured account".to_owned(),
+            );
         }
     }
 }
@@ -130,10 +186,17 @@ fn connection_of(name: &str, connection: &Connection, complain: &mut impl FnMut(
         Some(Ok(url)) => {
             let plain_allowed = connection.danger_allow_http && url.scheme() == "http";
             if url.scheme() != "https" && !plain_allowed {
-                complain(&place, "must be https; set danger_allow_http = true for the simulated provider".to_owned());
+                complain(
+                    &place,
+                    "must be https; set danger_allow_http = true for the simulated provider"
+                        .to_owned(),
+                );
             }
             if !url.username().is_empty() || url.password().is_some() {
-                complain(&place, "must not hold credentials; use counterfoil secrets set".to_owned());
+                complain(
+                    &place,
+                    "must not hold credentials; use counterfoil secrets set".to_owned(),
+                );
             }
         }
         Some(Err(_)) => complain(&place, "has a url that is none".to_owned()),
@@ -147,12 +210,16 @@ fn connection_of(name: &str, connection: &Connection, complain: &mut impl FnMut(
 
 fn plain(text: &str) -> bool {
     (1..=40).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
 /// `address/bits`.
 fn is_network(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
+    let Some((address, bits)) = text.split_once('/') else {
+        return false;
+    };
     match (address.parse::<std::net::IpAddr>(), bits.parse::<u8>()) {
         (Ok(std::net::IpAddr::V4(_)), Ok(bits)) => bits <= 32,
         (Ok(std::net::IpAddr::V6(_)), Ok(bits)) => bits <= 128,

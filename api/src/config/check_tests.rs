@@ -41,7 +41,10 @@ fn changed(from: &str, to: &str) -> Vec<String> {
 fn a_good_file_passes_and_the_environment_wins() {
     assert_eq!(places(GOOD), Vec::<String>::new());
     assert_eq!(places(""), Vec::<String>::new());
-    let environment = [("COUNTERFOIL_SERVER__LISTEN".to_owned(), "127.0.0.1:9000".to_owned())];
+    let environment = [(
+        "COUNTERFOIL_SERVER__LISTEN".to_owned(),
+        "127.0.0.1:9000".to_owned(),
+    )];
     let (settings, overridden) = parse(GOOD, environment).unwrap();
     assert_eq!(settings.server.listen.port(), 9000);
     assert_eq!(overridden, ["server.listen"]);
@@ -50,38 +53,138 @@ fn a_good_file_passes_and_the_environment_wins() {
 #[test]
 fn every_single_mistake_is_found() {
     let cases: &[(&str, &str, &str)] = &[
-        ("[ledger]", "[server]\nlisten = \"0.0.0.0:80\"\n[ledger]", "server.listen"),
-        ("[ledger]", "[server]\nlisten = \"here\"\n[ledger]", "server"),
-        ("[ledger]", "[server]\npublic_url = \"ftp://x\"\n[ledger]", "server.public_url"),
-        ("[ledger]", "[server]\npublic_url = \"https://u:p@x\"\n[ledger]", "server.public_url"),
-        ("[ledger]", "[server]\nnode = \"A B\"\n[ledger]", "server.node"),
-        ("[ledger]", "[server]\nshutdown_timeout_s = 0\n[ledger]", "server.shutdown_timeout_s"),
-        ("[ledger]", "[server]\nworkers = 1000\n[ledger]", "server.workers"),
+        (
+            "[ledger]",
+            "[server]\nlisten = \"0.0.0.0:80\"\n[ledger]",
+            "server.listen",
+        ),
+        (
+            "[ledger]",
+            "[server]\nlisten = \"here\"\n[ledger]",
+            "server",
+        ),
+        (
+            "[ledger]",
+            "[server]\npublic_url = \"ftp://x\"\n[ledger]",
+            "server.public_url",
+        ),
+        (
+            "[ledger]",
+            "[server]\npublic_url = \"https://u:p@x\"\n[ledger]",
+            "server.public_url",
+        ),
+        (
+            "[ledger]",
+            "[server]\nnode = \"A B\"\n[ledger]",
+            "server.node",
+        ),
+        (
+            "[ledger]",
+            "[server]\nshutdown_timeout_s = 0\n[ledger]",
+            "server.shutdown_timeout_s",
+        ),
+        (
+            "[ledger]",
+            "[server]\nworkers = 1000\n[ledger]",
+            "server.workers",
+        ),
         ("[ledger]", "[server]\nlistn = \"x\"\n[ledger]", "server"),
         ("[ledger]", "[storage]\ndata = \"x\"\n[ledger]", "storage"),
-        ("[ledger]", "[limits]\nconnections = 0\n[ledger]", "limits.connections"),
-        ("[ledger]", "[limits]\nstreams_per_client = 0\n[ledger]", "limits.streams_per_client"),
-        ("[ledger]", "[delivery]\nallow_networks = [\"10.0.0.0/33\"]\n[ledger]", "delivery.allow_networks"),
-        ("[ledger]", "[delivery]\nallow_networks = [\"10.0.0.0\"]\n[ledger]", "delivery.allow_networks"),
+        (
+            "[ledger]",
+            "[limits]\nconnections = 0\n[ledger]",
+            "limits.connections",
+        ),
+        (
+            "[ledger]",
+            "[limits]\nstreams_per_client = 0\n[ledger]",
+            "limits.streams_per_client",
+        ),
+        (
+            "[ledger]",
+            "[delivery]\nallow_networks = [\"10.0.0.0/33\"]\n[ledger]",
+            "delivery.allow_networks",
+        ),
+        (
+            "[ledger]",
+            "[delivery]\nallow_networks = [\"10.0.0.0\"]\n[ledger]",
+            "delivery.allow_networks",
+        ),
         ("[ledger]", "[log]\nformat = \"xml\"\n[ledger]", "log"),
         ("ledger.example/test/1", "A", "ledger.origin"),
         ("\"test\"", "\"live\"", "merchant shop, account sim-main"),
-        ("provider = \"sim\"", "provider = \"bank\"", "merchant shop, account sim-main"),
-        ("minimum = \"signed\"", "minimum = \"weakly_signed\"", "merchant shop, account sim-main"),
-        ("provider = \"sim\"", "provider = \"generic\"", "merchant shop, account sim-main"),
-        ("http://127.0.0.1:9099", "http://u:p@127.0.0.1:9099", "connections.sim-main"),
-        ("danger_allow_http = true", "danger_allow_http = false", "connections.sim-main"),
+        (
+            "provider = \"sim\"",
+            "provider = \"bank\"",
+            "merchant shop, account sim-main",
+        ),
+        (
+            "minimum = \"signed\"",
+            "minimum = \"weakly_signed\"",
+            "merchant shop, account sim-main",
+        ),
+        (
+            "provider = \"sim\"",
+            "provider = \"generic\"",
+            "merchant shop, account sim-main",
+        ),
+        (
+            "http://127.0.0.1:9099",
+            "http://u:p@127.0.0.1:9099",
+            "connections.sim-main",
+        ),
+        (
+            "danger_allow_http = true",
+            "danger_allow_http = false",
+            "connections.sim-main",
+        ),
         ("http://127.0.0.1:9099", "nowhere", "connections.sim-main"),
         ("127.0.0.0/8", "127.0.0.0/99", "connections.sim-main"),
-        ("[connections.sim-main]", "[connections.other]", "merchant shop, account sim-main"),
-        ("amount_minor_min = 10000", "amount_minor_min = 0", "merchant shop, scenario telegram"),
-        ("amount_minor_min = 10000", "amount_minor_min = 100.5", "merchants"),
-        ("life_s_max = 3600", "life_s_max = 0", "merchant shop, scenario telegram"),
-        ("currencies = [\"AMD\"]", "currencies = []", "merchant shop, scenario telegram"),
-        ("currencies = [\"AMD\"]", "currencies = [\"XXX\"]", "merchants"),
-        ("accounts = [\"sim-main\"]", "accounts = [\"x\"]", "merchant shop, scenario telegram"),
-        ("accounts = [\"sim-main\"]", "accounts = []", "merchant shop, scenario telegram"),
-        ("merchant = \"shop\"", "merchant = \"The Shop\"", "merchants"),
+        (
+            "[connections.sim-main]",
+            "[connections.other]",
+            "merchant shop, account sim-main",
+        ),
+        (
+            "amount_minor_min = 10000",
+            "amount_minor_min = 0",
+            "merchant shop, scenario telegram",
+        ),
+        (
+            "amount_minor_min = 10000",
+            "amount_minor_min = 100.5",
+            "merchants",
+        ),
+        (
+            "life_s_max = 3600",
+            "life_s_max = 0",
+            "merchant shop, scenario telegram",
+        ),
+        (
+            "currencies = [\"AMD\"]",
+            "currencies = []",
+            "merchant shop, scenario telegram",
+        ),
+        (
+            "currencies = [\"AMD\"]",
+            "currencies = [\"XXX\"]",
+            "merchants",
+        ),
+        (
+            "accounts = [\"sim-main\"]",
+            "accounts = [\"x\"]",
+            "merchant shop, scenario telegram",
+        ),
+        (
+            "accounts = [\"sim-main\"]",
+            "accounts = []",
+            "merchant shop, scenario telegram",
+        ),
+        (
+            "merchant = \"shop\"",
+            "merchant = \"The Shop\"",
+            "merchants",
+        ),
     ];
     for (from, to, place) in cases {
         let found = changed(from, to);
@@ -92,7 +195,9 @@ fn every_single_mistake_is_found() {
 
 #[test]
 fn several_mistakes_are_listed_at_once() {
-    let text = GOOD.replace("ledger.example/test/1", "A").replace("life_s_max = 3600", "life_s_max = 0");
+    let text = GOOD
+        .replace("ledger.example/test/1", "A")
+        .replace("life_s_max = 3600", "life_s_max = 0");
     let text = text.replace("127.0.0.0/8", "x");
     assert_eq!(places(&text).len(), 3);
 }

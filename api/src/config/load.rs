@@ -56,12 +56,17 @@ pub fn load(
     };
     let text = match &found {
         None => String::new(),
-        Some(path) => {
-            std::fs::read_to_string(path).map_err(|cause| LoadError::Unreadable { path: path.clone(), cause })?
-        }
+        Some(path) => std::fs::read_to_string(path).map_err(|cause| LoadError::Unreadable {
+            path: path.clone(),
+            cause,
+        })?,
     };
     let (settings, from_environment) = parse(&text, environment).map_err(LoadError::Mistakes)?;
-    Ok(Loaded { settings, file: found, from_environment })
+    Ok(Loaded {
+        settings,
+        file: found,
+        from_environment,
+    })
 }
 
 /// Parses a file's text with overrides.
@@ -73,7 +78,10 @@ pub fn parse(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<(Settings, Vec<String>), Vec<Mistake>> {
     let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-        vec![Mistake { place: "the file".to_owned(), what: error.message().to_owned() }]
+        vec![Mistake {
+            place: "the file".to_owned(),
+            what: error.message().to_owned(),
+        }]
     })?;
     let overridden = overlay(&mut table, environment);
     let mut mistakes = vec![];
@@ -97,30 +105,49 @@ pub fn parse(
         }
     }
     check(&settings, &mut mistakes);
-    if mistakes.is_empty() { Ok((settings, overridden)) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok((settings, overridden))
+    } else {
+        Err(mistakes)
+    }
 }
 
 /// Each section is read by itself, so that one mistake does not hide the next.
-fn section<T: DeserializeOwned>((name, value): (&str, Value), into: &mut T, mistakes: &mut Vec<Mistake>) {
+fn section<T: DeserializeOwned>(
+    (name, value): (&str, Value),
+    into: &mut T,
+    mistakes: &mut Vec<Mistake>,
+) {
     match value.try_into() {
         Ok(read) => *into = read,
         Err(error) => {
             let text = error.to_string();
             let what = text.lines().collect::<Vec<_>>().join(" ");
-            mistakes.push(Mistake { place: name.to_owned(), what });
+            mistakes.push(Mistake {
+                place: name.to_owned(),
+                what,
+            });
         }
     }
 }
 
 /// `COUNTERFOIL_SERVER__LISTEN=...` sets `listen` of `[server]`.
-fn overlay(table: &mut Table, environment: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
+fn overlay(
+    table: &mut Table,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Vec<String> {
     let mut overridden = vec![];
     for (name, text) in environment {
-        let Some((section, field)) = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once("__")) else {
+        let Some((section, field)) = name
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split_once("__"))
+        else {
             continue;
         };
         let (section, field) = (section.to_ascii_lowercase(), field.to_ascii_lowercase());
-        let entry = table.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
+        let entry = table
+            .entry(section.clone())
+            .or_insert_with(|| Value::Table(Table::new()));
         if let Value::Table(fields) = entry {
             fields.insert(field.clone(), scalar(&text));
             overridden.push(format!("{section}.{field}"));

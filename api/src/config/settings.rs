@@ -75,7 +75,10 @@ pub struct Store {
 
 impl Default for Store {
     fn default() -> Self {
-        Self { data: PathBuf::from("counterfoil-data"), kek_file: PathBuf::from("counterfoil.kek") }
+        Self {
+            data: PathBuf::from("counterfoil-data"),
+            kek_file: PathBuf::from("counterfoil.kek"),
+        }
     }
 }
 
@@ -91,7 +94,10 @@ pub struct Ledger {
 
 impl Default for Ledger {
     fn default() -> Self {
-        Self { origin: "localhost/counterfoil/1".to_owned(), mode: Mode::Test }
+        Self {
+            origin: "localhost/counterfoil/1".to_owned(),
+            mode: Mode::Test,
+        }
     }
 }
 
@@ -137,7 +143,11 @@ pub struct Delivery {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { enabled: true, allow_networks: vec![], danger_allow_http: false }
+        Self {
+            enabled: true,
+            allow_networks: vec![],
+            danger_allow_http: false,
+        }
     }
 }
 
@@ -153,7 +163,10 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Json }
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Json,
+        }
     }
 }
 

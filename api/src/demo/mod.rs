@@ -62,5 +62,8 @@ pub async fn play(teller: &dyn Teller) -> Result<Report, DemoError> {
     let promises = std::mem::take(&mut world.promises);
     world.end().await;
     played?;
-    Ok(Report { promises, took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX) })
+    Ok(Report {
+        promises,
+        took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    })
 }

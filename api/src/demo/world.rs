@@ -26,7 +26,9 @@ pub struct DemoError {
 }
 
 pub(super) fn broken(what: impl std::fmt::Display) -> DemoError {
-    DemoError { what: what.to_string() }
+    DemoError {
+        what: what.to_string(),
+    }
 }
 
 /// All parties.
@@ -46,12 +48,17 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn build(teller: &dyn Teller) -> Result<Self, DemoError> {
-        let folder = std::env::temp_dir().join(format!("counterfoil-demo-{}", base32(&compose::random()[..8])));
+        let folder = std::env::temp_dir().join(format!(
+            "counterfoil-demo-{}",
+            base32(&compose::random()[..8])
+        ));
         let listener = TcpListener::bind("127.0.0.1:0").map_err(broken)?;
         let address = listener.local_addr().map_err(broken)?;
         let secret = domain::delivery::signature::secret(&compose::random());
         let api_key = base32(&compose::random());
-        let hands = compose::sim_hands(&secret).map_err(broken)?.ok_or_else(|| broken("no signing key"))?;
+        let hands = compose::sim_hands(&secret)
+            .map_err(broken)?
+            .ok_or_else(|| broken("no signing key"))?;
         let options = SimOptions {
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: None,
@@ -81,7 +88,10 @@ impl World {
             commands: 0,
             node,
         };
-        for (purpose, value) in [("provider-inbound:sim-main", &secret), ("provider-api:sim-main", &api_key)] {
+        for (purpose, value) in [
+            ("provider-inbound:sim-main", &secret),
+            ("provider-api:sim-main", &api_key),
+        ] {
             let command = json!({
                 "command": "secret_set", "merchant": "shop", "purpose": purpose, "key_id": "sim-1", "value": value,
             });
@@ -94,13 +104,35 @@ impl World {
         for receiver in [&world.crm, &world.bot] {
             let id = receiver.name.to_ascii_lowercase();
             let body = json!({ "id": id, "url": format!("http://{}/hook", receiver.address) });
-            let (status, answer) = world.send("POST", "/v1/subscribers", &admin, &format!("add-{id}"), Some(&body)).await?;
-            let secret = answer["signing_secret"].as_str().ok_or_else(|| broken(format!("subscriber: {status} {answer}")))?;
+            let (status, answer) = world
+                .send(
+                    "POST",
+                    "/v1/subscribers",
+                    &admin,
+                    &format!("add-{id}"),
+                    Some(&body),
+                )
+                .await?;
+            let secret = answer["signing_secret"]
+                .as_str()
+                .ok_or_else(|| broken(format!("subscriber: {status} {answer}")))?;
             receiver.know_secret(secret);
         }
-        teller.line("ledger", &format!("listens on http://{}, data in a temporary folder", world.node.address));
-        teller.line("provider", &format!("a simulated bank with its own page on {}", world.bank.url()));
-        teller.line("subscribers", "CRM and bot, each with its own queue and signing secret");
+        teller.line(
+            "ledger",
+            &format!(
+                "listens on http://{}, data in a temporary folder",
+                world.node.address
+            ),
+        );
+        teller.line(
+            "provider",
+            &format!("a simulated bank with its own page on {}", world.bank.url()),
+        );
+        teller.line(
+            "subscribers",
+            "CRM and bot, each with its own queue and signing secret",
+        );
         world.wait_ready().await?;
         Ok(world)
     }
@@ -108,7 +140,9 @@ impl World {
     async fn administer(&self, command: Value) -> Result<Value, DemoError> {
         let operator = OperatorId::parse("demo").map_err(broken)?;
         let command: AdminCommand = serde_json::from_value(command).map_err(broken)?;
-        execute(&self.node.app, &socket::context(&operator, "demo"), command).await.map_err(broken)
+        execute(&self.node.app, &socket::context(&operator, "demo"), command)
+            .await
+            .map_err(broken)
     }
 
     async fn token(&self, id: &str, role: &str) -> Result<String, DemoError> {
@@ -117,13 +151,17 @@ impl World {
             "mode": "test", "token_days": 1,
         });
         let client = self.administer(command).await?;
-        client["token"].as_str().map(str::to_owned).ok_or_else(|| broken("no token"))
+        client["token"]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| broken("no token"))
     }
 
     async fn wait_ready(&self) -> Result<(), DemoError> {
         let health = Arc::clone(&self.node.health);
         // The directory follows the log within a moment; until then nobody is let in.
-        self.until("the ledger to be ready", async || Ok(health.ready())).await
+        self.until("the ledger to be ready", async || Ok(health.ready()))
+            .await
     }
 
     pub(super) fn monotonic(&self) -> Duration {
@@ -144,7 +182,10 @@ impl World {
             }
             clock.sleep(Duration::from_millis(30)).await;
         }
-        Err(broken(format!("waited {} s for {what}", PATIENCE.as_secs())))
+        Err(broken(format!(
+            "waited {} s for {what}",
+            PATIENCE.as_secs()
+        )))
     }
 
     /// Lets time pass in which nothing should happen.
@@ -171,12 +212,21 @@ impl World {
             method,
             url: format!("http://{}{path}", self.node.address),
             headers,
-            body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
+            body: body
+                .map(|body| body.to_string().into_bytes())
+                .unwrap_or_default(),
             deadline: Duration::from_secs(20),
             answer_bytes_max: 1_000_000,
         };
-        let answer = self.http.send(request).await.map_err(|error| broken(format!("{path}: {error}")))?;
-        Ok((answer.status, serde_json::from_slice(&answer.body).unwrap_or_default()))
+        let answer = self
+            .http
+            .send(request)
+            .await
+            .map_err(|error| broken(format!("{path}: {error}")))?;
+        Ok((
+            answer.status,
+            serde_json::from_slice(&answer.body).unwrap_or_default(),
+        ))
     }
 
     fn next_key(&mut self) -> String {
@@ -187,39 +237,63 @@ impl World {
     /// A command of the backend that must succeed.
     pub(super) async fn backend(&mut self, path: &str, body: Value) -> Result<Value, DemoError> {
         let (key, token) = (self.next_key(), self.backend_token.clone());
-        expect_success(path, self.send("POST", path, &token, &key, Some(&body)).await?)
+        expect_success(
+            path,
+            self.send("POST", path, &token, &key, Some(&body)).await?,
+        )
     }
 
     /// A command of the bot that must succeed.
     pub(super) async fn bot_says(&mut self, path: &str, body: Value) -> Result<Value, DemoError> {
         let (key, token) = (self.next_key(), self.bot_token.clone());
-        expect_success(path, self.send("POST", path, &token, &key, Some(&body)).await?)
+        expect_success(
+            path,
+            self.send("POST", path, &token, &key, Some(&body)).await?,
+        )
     }
 
     /// A command of the bot; status and answer.
-    pub(super) async fn bot_tries(&mut self, path: &str, body: Value) -> Result<(u16, Value), DemoError> {
+    pub(super) async fn bot_tries(
+        &mut self,
+        path: &str,
+        body: Value,
+    ) -> Result<(u16, Value), DemoError> {
         let (key, token) = (self.next_key(), self.bot_token.clone());
         self.send("POST", path, &token, &key, Some(&body)).await
     }
 
     /// What the backend sees.
     pub(super) async fn backend_sees(&self, path: &str) -> Result<Value, DemoError> {
-        expect_success(path, self.send("GET", path, &self.backend_token, "", None).await?)
+        expect_success(
+            path,
+            self.send("GET", path, &self.backend_token, "", None)
+                .await?,
+        )
     }
 
     /// What the bot sees.
     pub(super) async fn bot_sees(&self, path: &str) -> Result<Value, DemoError> {
-        expect_success(path, self.send("GET", path, &self.bot_token, "", None).await?)
+        expect_success(
+            path,
+            self.send("GET", path, &self.bot_token, "", None).await?,
+        )
     }
 
     /// What the operators' desk sees.
     pub(super) async fn desk_sees(&self, path: &str) -> Result<Value, DemoError> {
-        expect_success(path, self.send("GET", path, &self.operator_token, "", None).await?)
+        expect_success(
+            path,
+            self.send("GET", path, &self.operator_token, "", None)
+                .await?,
+        )
     }
 
     /// Checks a promise and tells it.
     pub(super) fn check(&mut self, teller: &dyn Teller, promise: &str, held: bool) {
-        let promise = Promise { promise: promise.to_owned(), held };
+        let promise = Promise {
+            promise: promise.to_owned(),
+            held,
+        };
         teller.promise(&promise);
         self.promises.push(promise);
     }
@@ -235,7 +309,11 @@ impl World {
 }
 
 fn expect_success(path: &str, (status, answer): (u16, Value)) -> Result<Value, DemoError> {
-    if (200..300).contains(&status) { Ok(answer) } else { Err(broken(format!("{path}: {status} {answer}"))) }
+    if (200..300).contains(&status) {
+        Ok(answer)
+    } else {
+        Err(broken(format!("{path}: {status} {answer}")))
+    }
 }
 
 fn settings(folder: &std::path::Path, address: &str, bank: &str) -> String {

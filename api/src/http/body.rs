@@ -33,14 +33,17 @@ pub async fn raw(payload: &mut Payload) -> Result<Vec<u8>, Problem> {
             let Some(piece) = piece.map_err(|_| Problem::new(&problem::BODY_TIMEOUT))? else {
                 return Ok(body.to_vec());
             };
-            let piece = piece.map_err(|_| Problem::new(&problem::MALFORMED).detail("the body broke off"))?;
+            let piece = piece
+                .map_err(|_| Problem::new(&problem::MALFORMED).detail("the body broke off"))?;
             if body.len() + piece.len() > BODY_BYTES_MAX {
                 return Err(Problem::new(&problem::BODY_TOO_LARGE));
             }
             body.extend_from_slice(&piece);
         }
     };
-    tokio::time::timeout(BODY_DEADLINE, read).await.unwrap_or_else(|_| Err(Problem::new(&problem::BODY_TIMEOUT)))
+    tokio::time::timeout(BODY_DEADLINE, read)
+        .await
+        .unwrap_or_else(|_| Err(Problem::new(&problem::BODY_TIMEOUT)))
 }
 
 /// Reads a JSON body strictly.
@@ -48,7 +51,11 @@ pub async fn raw(payload: &mut Payload) -> Result<Vec<u8>, Problem> {
 /// # Errors
 /// [`Problem`] of [`raw`], `unsupported_media_type`, `malformed`.
 pub async fn json(request: &HttpRequest, payload: &mut Payload) -> Result<Value, Problem> {
-    let media = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/json") {
         return Err(Problem::new(&problem::UNSUPPORTED_MEDIA_TYPE));

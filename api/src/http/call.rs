@@ -34,28 +34,50 @@ impl Call {
             (false, _) => None,
             (true, None) => return Err(Problem::new(&problem::IDEMPOTENCY_KEY_MISSING)),
             (true, Some(key)) => {
-                let bad = |_| Problem::new(&problem::IDEMPOTENCY_KEY_MISSING).detail("1 to 255 printable characters");
+                let bad = |_| {
+                    Problem::new(&problem::IDEMPOTENCY_KEY_MISSING)
+                        .detail("1 to 255 printable characters")
+                };
                 Some(IdempotencyKey::parse(key).map_err(bad)?)
             }
         };
         let ip_prefix = request.peer_addr().map(|address| prefix(address.ip()));
-        Ok(Self { caller, spec, ip_prefix, key, correlation_id: None })
+        Ok(Self {
+            caller,
+            spec,
+            ip_prefix,
+            key,
+            correlation_id: None,
+        })
     }
 
     /// The circumstances of a command. `command` is the parsed body, `target` the ids in the path.
     ///
     /// # Errors
     /// Never for values that came through the strict reader.
-    pub fn context(&self, state: &HttpState, target: &str, command: &Value) -> Result<Context, AppError> {
+    pub fn context(
+        &self,
+        state: &HttpState,
+        target: &str,
+        command: &Value,
+    ) -> Result<Context, AppError> {
         let route = format!("{} {}", self.spec.method, self.spec.path);
         let idempotency = match &self.key {
             None => None,
             Some(key) => {
                 let content = json!({ "target": target, "command": command });
                 let content = domain::canonical_json(&content).map_err(AppError::bug)?;
-                let scope =
-                    KeyScope { merchant: &self.caller.merchant, client: &self.caller.client, route: &route };
-                Some(Idempotency::of(state.app.recorder.key(), &scope, key, &content))
+                let scope = KeyScope {
+                    merchant: &self.caller.merchant,
+                    client: &self.caller.client,
+                    route: &route,
+                };
+                Some(Idempotency::of(
+                    state.app.recorder.key(),
+                    &scope,
+                    key,
+                    &content,
+                ))
             }
         };
         let mut context = Context::of(self.caller.actor(), &route);
@@ -79,7 +101,10 @@ impl FromRequest for Call {
 
 /// The id of this request, for the log.
 pub fn request_id(request: &HttpRequest) -> String {
-    request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone())
+    request
+        .extensions()
+        .get::<RequestId>()
+        .map_or_else(String::new, |id| id.0.clone())
 }
 
 pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

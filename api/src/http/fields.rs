@@ -24,7 +24,12 @@ pub fn read<T>(body: Value, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> 
     };
     let mut problems = vec![];
     let value = {
-        let mut fields = Fields { members, prefix: String::new(), known: vec![], problems: &mut problems };
+        let mut fields = Fields {
+            members,
+            prefix: String::new(),
+            known: vec![],
+            problems: &mut problems,
+        };
         let value = read(&mut fields);
         fields.refuse_unknown();
         value
@@ -70,17 +75,31 @@ impl Fields<'_> {
 
     /// A problem with a field.
     pub fn complain(&mut self, name: &str, detail: &str) {
-        let pointer = format!("{}/{}", self.prefix, name.replace('~', "~0").replace('/', "~1"));
-        self.problems.push(FieldProblem { pointer, detail: detail.to_owned() });
+        let pointer = format!(
+            "{}/{}",
+            self.prefix,
+            name.replace('~', "~0").replace('/', "~1")
+        );
+        self.problems.push(FieldProblem {
+            pointer,
+            detail: detail.to_owned(),
+        });
     }
 
     /// A whole number within a range.
-    pub fn within(&mut self, name: &'static str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    pub fn within(
+        &mut self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<u32>,
+    ) -> Option<u32> {
         let value: u32 = self.optional(name)?;
         if range.contains(&value) {
             return Some(value);
         }
-        self.complain(name, &format!("must be from {} to {}", range.start(), range.end()));
+        self.complain(
+            name,
+            &format!("must be from {} to {}", range.start(), range.end()),
+        );
         None
     }
 
@@ -90,7 +109,11 @@ impl Fields<'_> {
             let near = self.known.iter().min_by_key(|known| distance(known, &name));
             let near = near.filter(|known| distance(known, &name) <= 3);
             let hint = near.map_or(String::new(), |known| format!("; did you mean {known}?"));
-            let shown: String = name.chars().filter(char::is_ascii_graphic).take(40).collect();
+            let shown: String = name
+                .chars()
+                .filter(char::is_ascii_graphic)
+                .take(40)
+                .collect();
             self.complain(&shown, &format!("is not a field of this command{hint}"));
         }
     }
@@ -100,7 +123,10 @@ impl Fields<'_> {
 /// domain's own types never repeat the input.
 fn sentence(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.split_once("invalid type: ").or_else(|| text.split_once("invalid value: ")) {
+    match text
+        .split_once("invalid type: ")
+        .or_else(|| text.split_once("invalid value: "))
+    {
         Some((_, rest)) => match rest.split_once("expected ") {
             Some((_, expected)) => format!("must be {expected}"),
             None => "has the wrong type".to_owned(),
@@ -109,7 +135,9 @@ fn sentence(error: &serde_json::Error) -> String {
             Some((_, expected)) => format!("must be {expected}"),
             None => "has an unknown value".to_owned(),
         },
-        None if text.starts_with("unknown field") => "has a member that it must not have".to_owned(),
+        None if text.starts_with("unknown field") => {
+            "has a member that it must not have".to_owned()
+        }
         None => text,
     }
 }
@@ -150,27 +178,46 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_at_once() {
-        let body = json!({"order": "1", "amount": {"minor": 1.5, "currency": "AMD"}, "expires_in_s": 11});
+        let body =
+            json!({"order": "1", "amount": {"minor": 1.5, "currency": "AMD"}, "expires_in_s": 11});
         let problem = parse(body).unwrap_err();
-        let found: Vec<_> = problem.errors.iter().map(|e| (e.pointer.as_str(), e.detail.as_str())).collect();
+        let found: Vec<_> = problem
+            .errors
+            .iter()
+            .map(|e| (e.pointer.as_str(), e.detail.as_str()))
+            .collect();
         assert_eq!(found[0], ("/order_id", "is needed"));
         assert_eq!(found[1].0, "/amount");
         assert_eq!(found[2], ("/expires_in_s", "must be from 1 to 10"));
-        assert_eq!(found[3], ("/order", "is not a field of this command; did you mean order_id?"));
+        assert_eq!(
+            found[3],
+            (
+                "/order",
+                "is not a field of this command; did you mean order_id?"
+            )
+        );
     }
 
     #[test]
     fn good_bodies_pass_and_the_input_is_never_repeated() {
-        assert!(parse(json!({"order_id": "1", "amount": {"minor": "5", "currency": "AMD"}})).is_ok());
+        assert!(
+            parse(json!({"order_id": "1", "amount": {"minor": "5", "currency": "AMD"}})).is_ok()
+        );
         let secret = "4111111111111111@x";
-        let problem = parse(json!({"order_id": secret, "amount": {"minor": secret, "currency": secret}}));
+        let problem =
+            parse(json!({"order_id": secret, "amount": {"minor": secret, "currency": secret}}));
         assert!(!format!("{:?}", problem.unwrap_err()).contains(secret));
         assert!(parse(json!([])).is_err());
     }
 
     #[test]
     fn the_distance_counts_edits() {
-        for (a, b, edits) in [("order", "order_id", 3), ("amout", "amount", 1), ("", "abc", 3), ("a", "a", 0)] {
+        for (a, b, edits) in [
+            ("order", "order_id", 3),
+            ("amout", "amount", 1),
+            ("", "abc", 3),
+            ("a", "a", 0),
+        ] {
             assert_eq!(distance(a, b), edits);
         }
     }

@@ -5,9 +5,9 @@ use std::panic::AssertUnwindSafe;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::error::InternalError;
 use actix_web::{Error, HttpMessage, ResponseError};
 use futures::FutureExt;
 
@@ -30,7 +30,10 @@ const ALWAYS: [(&str, &str); 7] = [
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
     ("x-frame-options", "DENY"),
-    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    (
+        "content-security-policy",
+        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
 ];
 
 /// Wraps a request. A panic becomes a 500 with the request id and nothing else; errors that
@@ -39,10 +42,16 @@ pub async fn round(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let state = request.app_data::<actix_web::web::Data<HttpState>>().cloned();
-    let id = state.as_ref().map_or_else(String::new, |state| state.request_id());
+    let state = request
+        .app_data::<actix_web::web::Data<HttpState>>()
+        .cloned();
+    let id = state
+        .as_ref()
+        .map_or_else(String::new, |state| state.request_id());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let started = state.as_ref().map(|state| state.app.recorder.clock().monotonic());
+    let started = state
+        .as_ref()
+        .map(|state| state.app.recorder.clock().monotonic());
     let method = request.method().to_string();
 
     let answer = AssertUnwindSafe(next.call(request)).catch_unwind().await;
@@ -52,8 +61,11 @@ pub async fn round(
             (Ok(shaped(response.map_into_boxed_body())), pattern)
         }
         Ok(Err(error)) => {
-            let known = error.as_error::<Problem>().map(ResponseError::error_response);
-            let response = known.unwrap_or_else(|| of_status(error.as_response_error().status_code().as_u16()));
+            let known = error
+                .as_error::<Problem>()
+                .map(ResponseError::error_response);
+            let response = known
+                .unwrap_or_else(|| of_status(error.as_response_error().status_code().as_u16()));
             (Err(response), None)
         }
         Err(_) => {
@@ -73,13 +85,19 @@ pub async fn round(
     }
     let pattern = pattern.unwrap_or_else(|| "unmatched".to_owned());
     if let (Some(state), Some(started)) = (state, started) {
-        let took = state.app.recorder.clock().monotonic().saturating_sub(started);
+        let took = state
+            .app
+            .recorder
+            .clock()
+            .monotonic()
+            .saturating_sub(started);
         metrics::counter!(
             "counterfoil_http_requests_total",
             "method" => method.clone(), "route" => pattern.clone(), "status" => status.to_string()
         )
         .increment(1);
-        metrics::histogram!("counterfoil_http_request_seconds", "route" => pattern.clone()).record(took);
+        metrics::histogram!("counterfoil_http_request_seconds", "route" => pattern.clone())
+            .record(took);
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(request_id = %id, %method, route = %pattern, status, took_us, "http.request");
     }
@@ -97,7 +115,10 @@ fn set_if_absent(headers: &mut HeaderMap, name: &'static str, value: &'static st
 /// An error answer that is no problem yet becomes one, so that no foreign text reaches a caller.
 fn shaped(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let status = response.status();
-    let media = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let problem = media.is_some_and(|media| media.starts_with("application/problem+json"));
     let as_is = response.response().extensions().get::<AsIs>().is_some();
     if !(status.is_client_error() || status.is_server_error()) || problem || as_is {

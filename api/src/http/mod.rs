@@ -1,21 +1,21 @@
 //! HTTP: parse, one use-case call, present. Statuses stand nowhere inward of here.
 
+pub mod body;
+pub mod call;
+pub mod docs_page;
+pub mod fields;
+pub mod guard;
+pub mod handlers;
+pub mod openapi;
 pub mod ops;
 pub mod policy;
-pub mod call;
-pub mod guard;
-pub mod state;
-pub mod body;
-pub mod strict_json;
-pub mod fields;
 pub mod present;
 pub mod problem;
 mod problem_of;
 pub mod schemas;
-pub mod openapi;
-pub mod docs_page;
-pub mod handlers;
 pub mod server;
+pub mod state;
+pub mod strict_json;
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,9 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, ResponseError, Route};
 
-use self::handlers::{callbacks, deliveries, events, exceptions, operations, requests, stream, subscribers};
+use self::handlers::{
+    callbacks, deliveries, events, exceptions, operations, requests, stream, subscribers,
+};
 use self::ops::Op;
 use self::problem::Problem;
 
@@ -38,7 +40,9 @@ pub fn configure(config: &mut ServiceConfig) {
     for (path, ops) in by_path {
         let mut resource: Resource = web::resource(path);
         for op in ops {
-            let policy = move |request: ServiceRequest, next: Next<BoxBody>| policy::enforce(op, request, next);
+            let policy = move |request: ServiceRequest, next: Next<BoxBody>| {
+                policy::enforce(op, request, next)
+            };
             resource = resource.route(route(op).wrap(from_fn(policy)));
         }
         config.service(resource.default_service(web::to(method_not_allowed)));

@@ -11,7 +11,9 @@ pub fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
     for op in Op::ALL {
         let spec = op.spec();
-        let path = paths.entry(spec.path.to_owned()).or_insert_with(|| json!({}));
+        let path = paths
+            .entry(spec.path.to_owned())
+            .or_insert_with(|| json!({}));
         path[spec.method.to_ascii_lowercase()] = operation(&spec);
     }
     json!({
@@ -72,7 +74,8 @@ fn operation(spec: &Spec) -> Value {
 }
 
 fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
 }
 
 /// `docs/reference/api.md`, as it must be.
@@ -87,15 +90,27 @@ pub fn reference_page() -> String {
         let spec = op.spec();
         if spec.group != group {
             group = spec.group;
-            page.push_str(&format!("\n## {group}\n\n| route | needs | body | answer | does |\n|---|---|---|---|---|\n"));
+            page.push_str(&format!(
+                "\n## {group}\n\n| route | needs | body | answer | does |\n|---|---|---|---|---|\n"
+            ));
         }
         let needs = match spec.access {
             Access::Public => "nothing".to_owned(),
             Access::Provider => "the provider's signature".to_owned(),
             Access::Scope(scope) => format!("scope `{}`", scope.as_str()),
         };
-        let key = if spec.keyed { ", `Idempotency-Key`" } else { "" };
-        let name = |name: &str| if name.is_empty() { "-".to_owned() } else { format!("`{name}`") };
+        let key = if spec.keyed {
+            ", `Idempotency-Key`"
+        } else {
+            ""
+        };
+        let name = |name: &str| {
+            if name.is_empty() {
+                "-".to_owned()
+            } else {
+                format!("`{name}`")
+            }
+        };
         page.push_str(&format!(
             "| `{} {}` | {needs}{key} | {} | {} {} | {} |\n",
             spec.method,
@@ -118,7 +133,10 @@ pub fn errors_page() -> String {
          `Idempotency-Key` is safe.\n\n| code | status | title | what to do |\n|---|---|---|---|\n",
     );
     for code in CODES {
-        let row = format!("| `{}` | {} | {} | {} |\n", code.code, code.status, code.title, code.advice);
+        let row = format!(
+            "| `{}` | {} | {} | {} |\n",
+            code.code, code.status, code.title, code.advice
+        );
         page.push_str(&row);
     }
     page

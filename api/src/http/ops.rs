@@ -131,8 +131,15 @@ mod tests {
 
     #[test]
     fn only_these_routes_are_public() {
-        let public: Vec<_> =
-            Op::ALL.iter().map(|op| op.spec()).filter(|s| s.access == Public).map(|s| s.path).collect();
-        assert_eq!(public, ["/health/live", "/health/ready", "/metrics", "/openapi.json"]);
+        let public: Vec<_> = Op::ALL
+            .iter()
+            .map(|op| op.spec())
+            .filter(|s| s.access == Public)
+            .map(|s| s.path)
+            .collect();
+        assert_eq!(
+            public,
+            ["/health/live", "/health/ready", "/metrics", "/openapi.json"]
+        );
     }
 }

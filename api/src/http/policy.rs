@@ -29,7 +29,10 @@ pub async fn enforce(
 }
 
 async fn admit(op: Op, request: &ServiceRequest) -> Result<(), Problem> {
-    let state = request.app_data::<Data<HttpState>>().cloned().ok_or_else(|| Problem::new(&problem::INTERNAL))?;
+    let state = request
+        .app_data::<Data<HttpState>>()
+        .cloned()
+        .ok_or_else(|| Problem::new(&problem::INTERNAL))?;
     let spec = op.spec();
     match spec.access {
         Access::Public => {}
@@ -56,18 +59,26 @@ async fn admit(op: Op, request: &ServiceRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn authenticate(state: &HttpState, request: &ServiceRequest) -> Result<crate::app::caller::Caller, Problem> {
+async fn authenticate(
+    state: &HttpState,
+    request: &ServiceRequest,
+) -> Result<crate::app::caller::Caller, Problem> {
     let unauthenticated = || Problem::new(&problem::UNAUTHENTICATED);
     let header = text(request.headers(), "authorization").ok_or_else(unauthenticated)?;
     let (scheme, token) = header.split_once(' ').ok_or_else(unauthenticated)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(unauthenticated());
     }
-    state.directory.authenticate(token.trim(), state.app.recorder.now()).map_err(|error| match error {
-        AuthError::Refused => {
-            metrics::counter!("counterfoil_http_unauthenticated_total").increment(1);
-            unauthenticated()
-        }
-        AuthError::Behind => Problem::new(&problem::STORE_UNAVAILABLE).detail("the clients are not known yet"),
-    })
+    state
+        .directory
+        .authenticate(token.trim(), state.app.recorder.now())
+        .map_err(|error| match error {
+            AuthError::Refused => {
+                metrics::counter!("counterfoil_http_unauthenticated_total").increment(1);
+                unauthenticated()
+            }
+            AuthError::Behind => {
+                Problem::new(&problem::STORE_UNAVAILABLE).detail("the clients are not known yet")
+            }
+        })
 }

@@ -84,7 +84,9 @@ pub struct ForBot {
 /// The caller's view of a request.
 pub fn shown(caller: &Caller, request: &Request, version: Version, now: Timestamp) -> Shown {
     let terms = request.terms();
-    let pay_url = request.live_attempt(now).and_then(|(_, attempt)| attempt.pay_url.clone());
+    let pay_url = request
+        .live_attempt(now)
+        .and_then(|(_, attempt)| attempt.pay_url.clone());
     if caller.own_only {
         return Shown::Bot(Box::new(ForBot {
             id: terms.id.to_string(),
@@ -112,7 +114,11 @@ pub fn shown(caller: &Caller, request: &Request, version: Version, now: Timestam
         priced_by: terms.priced_by.clone(),
         expires_at: terms.expires_at,
         pay_url,
-        attempts: request.attempts().iter().map(|(number, attempt)| shown_attempt(*number, attempt)).collect(),
+        attempts: request
+            .attempts()
+            .iter()
+            .map(|(number, attempt)| shown_attempt(*number, attempt))
+            .collect(),
         verification: request.verified().map(|verification| ShownVerification {
             method: verification.method.as_str(),
             late: verification.late,
@@ -124,7 +130,9 @@ pub fn shown(caller: &Caller, request: &Request, version: Version, now: Timestam
 
 /// A row of a list, as the caller may see it.
 pub fn shown_row(caller: &Caller, row: &OrderStatus, now: Timestamp) -> serde_json::Value {
-    let pay_url = row.live_attempt(now).and_then(|attempt| attempt.pay_url.clone());
+    let pay_url = row
+        .live_attempt(now)
+        .and_then(|attempt| attempt.pay_url.clone());
     if caller.own_only {
         return serde_json::json!({
             "id": row.id, "order_id": row.order_id, "status": row.bot_label, "amount": row.amount,

@@ -93,7 +93,13 @@ impl Problem {
     /// A row and nothing else.
     pub fn new(code: &'static Code) -> Self {
         let retry_after_s = (code.status == 503).then_some(1);
-        Self { code, detail: None, errors: vec![], retry_after_s, members: Map::new() }
+        Self {
+            code,
+            detail: None,
+            errors: vec![],
+            retry_after_s,
+            members: Map::new(),
+        }
     }
 
     /// With a sentence.
@@ -134,7 +140,10 @@ impl Problem {
             body.insert("detail".into(), json!(detail));
         }
         if !self.errors.is_empty() {
-            let errors = self.errors.iter().map(|e| json!({"pointer": e.pointer, "detail": e.detail}));
+            let errors = self
+                .errors
+                .iter()
+                .map(|e| json!({"pointer": e.pointer, "detail": e.detail}));
             body.insert("errors".into(), errors.collect());
         }
         if let Some(seconds) = self.retry_after_s {
@@ -158,7 +167,10 @@ impl ResponseError for Problem {
     fn error_response(&self) -> HttpResponse<BoxBody> {
         let mut response = HttpResponse::build(self.status_code()).json(self.body());
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -180,7 +192,11 @@ mod tests {
         for code in CODES {
             assert!(seen.insert(code.code), "{} twice", code.code);
             assert!(StatusCode::from_u16(code.status).is_ok());
-            assert!(code.code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            assert!(
+                code.code
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_')
+            );
             assert!(code.advice.ends_with('.'));
         }
     }
@@ -191,7 +207,10 @@ mod tests {
         let response = problem.error_response();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers().get(RETRY_AFTER).unwrap(), "1");
-        assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "application/problem+json");
+        assert_eq!(
+            response.headers().get(CONTENT_TYPE).unwrap(),
+            "application/problem+json"
+        );
         assert_eq!(problem.body()["code"], "store_unavailable");
     }
 }

@@ -12,23 +12,27 @@ impl From<AppError> for Problem {
         let sentence = error.to_string();
         match error {
             AppError::Payment(refusal) => of_refusal(&refusal).detail(sentence),
-            AppError::Quote(quote::Refusal::Expired { .. }) => Self::new(&problem::QUOTE_EXPIRED).detail(sentence),
+            AppError::Quote(quote::Refusal::Expired { .. }) => {
+                Self::new(&problem::QUOTE_EXPIRED).detail(sentence)
+            }
             AppError::Quote(quote::Refusal::ValidityInThePast)
             | AppError::Catalogue(_)
             | AppError::UnknownAccount => Self::new(&problem::REFUSED).detail(sentence),
             AppError::Scenario(_) => Self::new(&problem::SCENARIO_REFUSED).detail(sentence),
-            AppError::Subscriber(_) | AppError::Delivery(_) | AppError::Client(_) | AppError::Operator(_) => {
-                Self::new(&problem::STATE_CONFLICT).detail(sentence)
-            }
+            AppError::Subscriber(_)
+            | AppError::Delivery(_)
+            | AppError::Client(_)
+            | AppError::Operator(_) => Self::new(&problem::STATE_CONFLICT).detail(sentence),
             AppError::Forbidden { .. } => Self::new(&problem::FORBIDDEN).detail(sentence),
             AppError::NotFound { .. } => Self::new(&problem::NOT_FOUND).detail(sentence),
             AppError::IdempotencyMismatch => Self::new(&problem::IDEMPOTENCY_MISMATCH),
             AppError::OpenRequestExists { id } => {
                 named(Self::new(&problem::OPEN_REQUEST_EXISTS), id.as_ref())
             }
-            AppError::OrderAlreadyPaid { id } => {
-                named(Self::new(&problem::ALREADY_PAID).detail(sentence), id.as_ref())
-            }
+            AppError::OrderAlreadyPaid { id } => named(
+                Self::new(&problem::ALREADY_PAID).detail(sentence),
+                id.as_ref(),
+            ),
             AppError::QuoteUsed => Self::new(&problem::QUOTE_USED),
             AppError::Contended => Self::new(&problem::OVERLOADED).detail(sentence),
             AppError::StoreUnavailable { outcome, cause } => {
@@ -36,7 +40,9 @@ impl From<AppError> for Problem {
                 tracing::warn!(%outcome, error = %cause, "store.unavailable");
                 let detail = match outcome {
                     Outcome::NotApplied => "nothing was changed",
-                    Outcome::Unknown => "it is not known whether the command was applied; repeating it is safe",
+                    Outcome::Unknown => {
+                        "it is not known whether the command was applied; repeating it is safe"
+                    }
                 };
                 Self::new(&problem::STORE_UNAVAILABLE).detail(detail)
             }
@@ -45,7 +51,9 @@ impl From<AppError> for Problem {
                 Self::new(&problem::STORE_UNAVAILABLE)
             }
             AppError::StoreFull => Self::new(&problem::STORAGE_FULL).retry_after(5),
-            AppError::ProviderUnavailable => Self::new(&problem::PROVIDER_UNAVAILABLE).retry_after(5),
+            AppError::ProviderUnavailable => {
+                Self::new(&problem::PROVIDER_UNAVAILABLE).retry_after(5)
+            }
             AppError::CardNumber => Self::new(&problem::CARD_NUMBER),
             AppError::Bug(cause) => {
                 tracing::error!(error = %cause, "internal");

@@ -130,9 +130,12 @@ fn answer(required: &[&str], properties: Value) -> Value {
 }
 
 fn list(name: &str) -> Value {
-    answer(&[name], json!({
-        name: { "type": "array", "items": { "type": "object" } }, "next": text("Cursor of the next page.")
-    }))
+    answer(
+        &[name],
+        json!({
+            name: { "type": "array", "items": { "type": "object" } }, "next": text("Cursor of the next page.")
+        }),
+    )
 }
 
 fn text(description: &str) -> Value {

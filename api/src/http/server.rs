@@ -9,8 +9,8 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 
-use super::{configure, guard};
 use super::state::HttpState;
+use super::{configure, guard};
 use crate::config::Settings;
 
 /// The head of a request must be there by then.
@@ -22,14 +22,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub fn serve(listener: TcpListener, state: Arc<HttpState>, settings: &Settings) -> std::io::Result<Server> {
+pub fn serve(
+    listener: TcpListener,
+    state: Arc<HttpState>,
+    settings: &Settings,
+) -> std::io::Result<Server> {
     let data = Data::from(state);
     let workers = match settings.server.workers {
         0 => std::thread::available_parallelism().map_or(2, std::num::NonZeroUsize::get),
         workers => workers,
     };
     let server = HttpServer::new(move || {
-        App::new().app_data(data.clone()).wrap(from_fn(guard::round)).configure(configure)
+        App::new()
+            .app_data(data.clone())
+            .wrap(from_fn(guard::round))
+            .configure(configure)
     })
     .workers(workers)
     .max_connections(settings.limits.connections)

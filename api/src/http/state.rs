@@ -46,7 +46,9 @@ impl HttpState {
         public_url: &str,
         limits: &Limits,
     ) -> Self {
-        let quota = |per_second: u32| Quota::per_second(NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN));
+        let quota = |per_second: u32| {
+            Quota::per_second(NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN))
+        };
         Self {
             app,
             directory,
@@ -70,14 +72,20 @@ impl HttpState {
     /// # Errors
     /// [`Problem`] `rate_limited`.
     pub fn limit_client(&self, client: &ClientId) -> Result<(), Problem> {
-        self.clients.check_key(client).map_err(|_| Problem::new(&problem::RATE_LIMITED).retry_after(1))
+        self.clients
+            .check_key(client)
+            .map_err(|_| Problem::new(&problem::RATE_LIMITED).retry_after(1))
     }
 
     /// # Errors
     /// [`Problem`] `rate_limited`.
     pub fn limit_address(&self, address: Option<IpAddr>) -> Result<(), Problem> {
-        let Some(address) = address else { return Ok(()) };
-        self.addresses.check_key(&address).map_err(|_| Problem::new(&problem::RATE_LIMITED).retry_after(1))
+        let Some(address) = address else {
+            return Ok(());
+        };
+        self.addresses
+            .check_key(&address)
+            .map_err(|_| Problem::new(&problem::RATE_LIMITED).retry_after(1))
     }
 
     /// Forgets callers that have been quiet; called now and then.
@@ -93,13 +101,20 @@ impl HttpState {
     pub fn wait_for(&self, request: &HttpRequest) -> Result<Option<Position>, Problem> {
         let query = query(request);
         let header = text(request.headers(), "wait-for").map(str::to_owned);
-        let Some(wanted) = query.get("wait_for").cloned().or(header) else { return Ok(None) };
+        let Some(wanted) = query.get("wait_for").cloned().or(header) else {
+            return Ok(None);
+        };
         let position = Position::parse(&wanted).ok_or_else(|| {
-            Problem::new(&problem::MALFORMED).detail("wait_for is the Position of an earlier answer")
+            Problem::new(&problem::MALFORMED)
+                .detail("wait_for is the Position of an earlier answer")
         })?;
         let identity = self.app.recorder.store().identity();
         let ours = Position::new(identity.tag(), identity.epoch, 0, 0);
-        if position.same_log(ours) { Ok(Some(position)) } else { Err(Problem::new(&problem::OTHER_LOG)) }
+        if position.same_log(ours) {
+            Ok(Some(position))
+        } else {
+            Err(Problem::new(&problem::OTHER_LOG))
+        }
     }
 
     /// Takes a place among the status streams of a client.
@@ -111,16 +126,36 @@ impl HttpState {
         client: &ClientId,
         request: &PaymentRequestId,
     ) -> Result<StreamPlace, Problem> {
-        let full = || Problem::new(&problem::RATE_LIMITED).detail("too many open status streams").retry_after(5);
+        let full = || {
+            Problem::new(&problem::RATE_LIMITED)
+                .detail("too many open status streams")
+                .retry_after(5)
+        };
         let key = (client.clone(), request.clone());
-        let mut streams = self.streams.lock().map_err(|_| Problem::new(&problem::INTERNAL))?;
-        let of_client: usize = streams.iter().filter(|((c, _), _)| c == client).map(|(_, count)| count).sum();
-        let of_request: usize = streams.iter().filter(|((_, r), _)| r == request).map(|(_, count)| count).sum();
-        if of_client >= self.limits.streams_per_client || of_request >= self.limits.streams_per_request {
+        let mut streams = self
+            .streams
+            .lock()
+            .map_err(|_| Problem::new(&problem::INTERNAL))?;
+        let of_client: usize = streams
+            .iter()
+            .filter(|((c, _), _)| c == client)
+            .map(|(_, count)| count)
+            .sum();
+        let of_request: usize = streams
+            .iter()
+            .filter(|((_, r), _)| r == request)
+            .map(|(_, count)| count)
+            .sum();
+        if of_client >= self.limits.streams_per_client
+            || of_request >= self.limits.streams_per_request
+        {
             return Err(full());
         }
         *streams.entry(key.clone()).or_default() += 1;
-        Ok(StreamPlace { state: Arc::clone(self), key })
+        Ok(StreamPlace {
+            state: Arc::clone(self),
+            key,
+        })
     }
 }
 
@@ -145,5 +180,7 @@ impl Drop for StreamPlace {
 
 /// Query parameters by name; the last of a name stands.
 pub fn query(request: &HttpRequest) -> BTreeMap<String, String> {
-    url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect()
+    url::form_urlencoded::parse(request.query_string().as_bytes())
+        .into_owned()
+        .collect()
 }

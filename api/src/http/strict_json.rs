@@ -24,7 +24,11 @@ struct Strict {
 impl Strict {
     fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
         let depth = self.depth + 1;
-        if depth > DEPTH_MAX { Err(E::custom("too deep")) } else { Ok(Self { depth }) }
+        if depth > DEPTH_MAX {
+            Err(E::custom("too deep"))
+        } else {
+            Ok(Self { depth })
+        }
     }
 }
 
@@ -89,7 +93,10 @@ mod tests {
 
     #[test]
     fn commands_are_read_strictly() {
-        assert_eq!(parse(br#"{"a":[1,"x",null,true,{"b":-5}]}"#).unwrap()["a"][4]["b"], -5);
+        assert_eq!(
+            parse(br#"{"a":[1,"x",null,true,{"b":-5}]}"#).unwrap()["a"][4]["b"],
+            -5
+        );
         let deep = format!("{}1{}", "[".repeat(13), "]".repeat(13));
         let endless = "[".repeat(100_000);
         for bad in [

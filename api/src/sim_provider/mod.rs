@@ -89,10 +89,10 @@ use domain::payment::evidence::Mode;
 use tokio::sync::broadcast;
 
 pub use bank::{BankRefusal, Capture, Order, Standing};
+pub use happening::{Happening, What};
 pub use message::{Identity, Statement};
 pub use parse::ScriptError;
 pub use script::{Act, Answering, Changes, Choice, Message, Plan, Script, When};
-pub use happening::{Happening, What};
 pub use teller::{Hands, Signer};
 
 use routes::State;
@@ -165,27 +165,50 @@ pub fn run(options: SimOptions, hands: Hands) -> Result<Handle, SimError> {
     if options.api_key.is_empty() {
         return Err(SimError::NoKey);
     }
-    let cannot = |cause| SimError::Listen { address: options.listen, cause };
+    let cannot = |cause| SimError::Listen {
+        address: options.listen,
+        cause,
+    };
     let listener = TcpListener::bind(options.listen).map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
-    let identity = Identity { payee: options.payee, mode: options.mode };
+    let identity = Identity {
+        payee: options.payee,
+        mode: options.mode,
+    };
     let runtime = tokio::runtime::Handle::current();
-    let teller = Arc::new(Teller::new(identity, options.notify_url, options.script, hands, runtime));
+    let teller = Arc::new(Teller::new(
+        identity,
+        options.notify_url,
+        options.script,
+        hands,
+        runtime,
+    ));
     let state = Data::new(State {
         teller: Arc::clone(&teller),
         api_key: options.api_key,
-        public_url: options.public_url.unwrap_or_else(|| format!("http://{address}")),
+        public_url: options
+            .public_url
+            .unwrap_or_else(|| format!("http://{address}")),
     });
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes::configure))
-        .workers(1)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .shutdown_timeout(1)
-        .disable_signals()
-        .listen(listener)
-        .map_err(cannot)?
-        .run();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .configure(routes::configure)
+    })
+    .workers(1)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .shutdown_timeout(1)
+    .disable_signals()
+    .listen(listener)
+    .map_err(cannot)?
+    .run();
     let handle = server.handle();
-    Ok(Handle { address, teller, server: handle, running: tokio::spawn(server) })
+    Ok(Handle {
+        address,
+        teller,
+        server: handle,
+        running: tokio::spawn(server),
+    })
 }
 
 impl Handle {
@@ -240,7 +263,9 @@ impl Handle {
     /// # Errors
     /// When it broke.
     pub async fn ended(&mut self) -> std::io::Result<()> {
-        (&mut self.running).await.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)))
+        (&mut self.running)
+            .await
+            .unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)))
     }
 
     /// Ends every script and retry, then the server.

@@ -43,13 +43,21 @@ struct Loop {
 /// Runs until it is asked to stop.
 pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
     let retried = app.recorder.clock().monotonic();
-    let mut state = Loop { app, health, at: None, parked: BTreeMap::new(), saved: None, retried };
+    let mut state = Loop {
+        app,
+        health,
+        at: None,
+        parked: BTreeMap::new(),
+        saved: None,
+        retried,
+    };
     state.at = state.checkpoint().await;
     while !stop.asked() {
         let clock = Arc::clone(state.app.recorder.clock());
         match state.turn().await {
             Ok(more) => {
-                let note = (!state.parked.is_empty()).then(|| format!("{} parked", state.parked.len()));
+                let note =
+                    (!state.parked.is_empty()).then(|| format!("{} parked", state.parked.len()));
                 state.health.works(NAME, clock.now(), note);
                 if more {
                     continue;
@@ -80,13 +88,20 @@ impl Loop {
         let position = Position::parse(std::str::from_utf8(&note).ok()?)?;
         let identity = self.app.recorder.store().identity();
         // A checkpoint of another store is worth nothing; from zero is safe.
-        position.same_log(Position::new(identity.tag(), identity.epoch, 0, 0)).then_some(position)
+        position
+            .same_log(Position::new(identity.tag(), identity.epoch, 0, 0))
+            .then_some(position)
     }
 
     /// One page. True when there may be more right away.
     async fn turn(&mut self) -> Result<bool, AppError> {
         let filter = Filter::categories(&[Category::Notification, Category::PaymentRequest]);
-        let page = self.app.recorder.store().read_all(self.at, &filter, PAGE).await?;
+        let page = self
+            .app
+            .recorder
+            .store()
+            .read_all(self.at, &filter, PAGE)
+            .await?;
         let more = page.next != page.head;
         let mut news = false;
         for recorded in page.events {
@@ -123,7 +138,9 @@ impl Loop {
                     metrics::counter!("counterfoil_notifications_total", "outcome" => outcome.as_str()).increment(1);
                 }
             }
-            Err(error @ (AppError::StoreUnavailable { .. } | AppError::StoreFull)) => return Err(error),
+            Err(error @ (AppError::StoreUnavailable { .. } | AppError::StoreFull)) => {
+                return Err(error);
+            }
             Err(error) => {
                 tracing::error!(%stream, error = %error, "notification.stuck");
                 self.parked.entry(stream.clone()).or_insert(self.at);
@@ -138,7 +155,12 @@ impl Loop {
             return;
         }
         if let Some(position) = safe
-            && self.app.ops.put_note(NOTE, position.to_string().as_bytes()).await.is_ok()
+            && self
+                .app
+                .ops
+                .put_note(NOTE, position.to_string().as_bytes())
+                .await
+                .is_ok()
         {
             self.saved = safe;
         }

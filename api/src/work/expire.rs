@@ -39,9 +39,13 @@ async fn turn(app: &App, stop: &Stop) -> Result<(), AppError> {
         }
         match app.expire_request(&due.request).await {
             Ok(_) => {}
-            Err(error @ (AppError::StoreUnavailable { .. } | AppError::StoreFull)) => return Err(error),
+            Err(error @ (AppError::StoreUnavailable { .. } | AppError::StoreFull)) => {
+                return Err(error);
+            }
             // One request in trouble never holds up the others; it is looked at again.
-            Err(error) => tracing::error!(payment_request_id = %due.request, error = %error, "expire.stuck"),
+            Err(error) => {
+                tracing::error!(payment_request_id = %due.request, error = %error, "expire.stuck")
+            }
         }
     }
     Ok(())

@@ -37,11 +37,19 @@ impl Health {
 
     /// A part does not work right now.
     pub fn fails(&self, name: &str, at: Timestamp, note: impl Into<String>) {
-        self.set(name, Part { ok: false, at, note: Some(note.into()) });
+        self.set(
+            name,
+            Part {
+                ok: false,
+                at,
+                note: Some(note.into()),
+            },
+        );
     }
 
     fn set(&self, name: &str, part: Part) {
-        metrics::gauge!("counterfoil_part_ok", "part" => name.to_owned()).set(f64::from(u8::from(part.ok)));
+        metrics::gauge!("counterfoil_part_ok", "part" => name.to_owned())
+            .set(f64::from(u8::from(part.ok)));
         if let Ok(mut parts) = self.parts.lock() {
             parts.insert(name.to_owned(), part);
         }
@@ -49,7 +57,10 @@ impl Health {
 
     /// Every part.
     pub fn parts(&self) -> BTreeMap<String, Part> {
-        self.parts.lock().map(|parts| parts.clone()).unwrap_or_default()
+        self.parts
+            .lock()
+            .map(|parts| parts.clone())
+            .unwrap_or_default()
     }
 
     /// True when every part works.

@@ -68,9 +68,13 @@ pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
         let clock = Arc::clone(app.recorder.clock());
         match turn(&app, &mut breakers, &stop).await {
             Ok(()) => {
-                let open: Vec<_> =
-                    breakers.iter().filter(|(_, b)| b.closed_until.is_some()).map(|(a, _)| a.as_str()).collect();
-                let note = (!open.is_empty()).then(|| format!("left alone until they answer: {}", open.join(", ")));
+                let open: Vec<_> = breakers
+                    .iter()
+                    .filter(|(_, b)| b.closed_until.is_some())
+                    .map(|(a, _)| a.as_str())
+                    .collect();
+                let note = (!open.is_empty())
+                    .then(|| format!("left alone until they answer: {}", open.join(", ")));
                 health.works(NAME, clock.now(), note);
             }
             Err(error) => {
@@ -84,7 +88,11 @@ pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
     }
 }
 
-async fn turn(app: &App, breakers: &mut BTreeMap<AccountSlug, Breaker>, stop: &Stop) -> Result<(), AppError> {
+async fn turn(
+    app: &App,
+    breakers: &mut BTreeMap<AccountSlug, Breaker>,
+    stop: &Stop,
+) -> Result<(), AppError> {
     let now = app.recorder.now();
     let monotonic = app.recorder.clock().monotonic();
     for breaker in breakers.values_mut() {
@@ -109,7 +117,8 @@ async fn turn(app: &App, breakers: &mut BTreeMap<AccountSlug, Breaker>, stop: &S
                 if now.since(row.started_at) < INTERRUPTED_AFTER {
                     continue;
                 }
-                app.doubt_interrupted(&row.request, row.attempt_no, &Context::job(ENTRY)).await?;
+                app.doubt_interrupted(&row.request, row.attempt_no, &Context::job(ENTRY))
+                    .await?;
             }
             breaker.asked += 1;
             note(app, &note_key(&row), now).await;
@@ -132,19 +141,28 @@ async fn ask(
 ) -> Result<bool, AppError> {
     let clock = app.recorder.clock();
     let started = clock.monotonic();
-    let looked_up = match app.look_up_attempt(request, attempt_no, &Context::job(ENTRY)).await {
+    let looked_up = match app
+        .look_up_attempt(request, attempt_no, &Context::job(ENTRY))
+        .await
+    {
         Ok(looked_up) => looked_up,
-        Err(error @ (AppError::StoreUnavailable { .. } | AppError::StoreFull)) => return Err(error),
+        Err(error @ (AppError::StoreUnavailable { .. } | AppError::StoreFull)) => {
+            return Err(error);
+        }
         Err(error) => {
             tracing::error!(payment_request_id = %request, error = %error, "look_up.stuck");
             return Ok(true);
         }
     };
     let took = clock.monotonic().saturating_sub(started);
-    metrics::histogram!("counterfoil_provider_lookup_seconds", "account" => account.to_string()).record(took);
+    metrics::histogram!("counterfoil_provider_lookup_seconds", "account" => account.to_string())
+        .record(took);
     match looked_up {
         LookedUp::Answered(_) | LookedUp::NotFound | LookedUp::Nothing => {
-            *breaker = Breaker { asked: breaker.asked, ..Breaker::default() };
+            *breaker = Breaker {
+                asked: breaker.asked,
+                ..Breaker::default()
+            };
             Ok(true)
         }
         LookedUp::Unknown { retry_after_s } => {
@@ -169,7 +187,10 @@ async fn answer_asked(
     now: Timestamp,
 ) -> Result<(), AppError> {
     for row in app.asked_since(now.minus(ASKED_FOR), PAGE).await? {
-        let (done_key, tried_key) = (format!("asked:{}", row.request), format!("asked_try:{}", row.request));
+        let (done_key, tried_key) = (
+            format!("asked:{}", row.request),
+            format!("asked_try:{}", row.request),
+        );
         let done = noted(app, &done_key).await;
         let tried = noted(app, &tried_key).await;
         let fresh = done.is_none_or(|done| row.at > done);
@@ -196,18 +217,26 @@ async fn answer_asked(
 
 async fn noted(app: &App, key: &str) -> Option<Timestamp> {
     let note = app.ops.note(key).await.ok().flatten()?;
-    String::from_utf8(note).ok()?.parse().ok().map(Timestamp::from_millis)
+    String::from_utf8(note)
+        .ok()?
+        .parse()
+        .ok()
+        .map(Timestamp::from_millis)
 }
 
 /// A note that is lost costs one early question.
 async fn note(app: &App, key: &str, at: Timestamp) {
-    let _ = app.ops.put_note(key, at.millis().to_string().as_bytes()).await;
+    let _ = app
+        .ops
+        .put_note(key, at.millis().to_string().as_bytes())
+        .await;
 }
 
 async fn is_due(app: &App, row: &LookUpRow, now: Timestamp) -> bool {
     let last = noted(app, &note_key(row)).await;
     let since = last.unwrap_or(row.started_at);
-    let interrupted = row.state == AttemptState::Started && now.since(row.started_at) >= INTERRUPTED_AFTER;
+    let interrupted =
+        row.state == AttemptState::Started && now.since(row.started_at) >= INTERRUPTED_AFTER;
     (interrupted && last.is_none()) || steps_between(row, since, now) > 0
 }
 
@@ -215,10 +244,16 @@ async fn is_due(app: &App, row: &LookUpRow, now: Timestamp) -> bool {
 fn steps_between(row: &LookUpRow, since: Timestamp, now: Timestamp) -> usize {
     let jitter = jitter(row);
     let end = row.session_expires_at.max(row.expires_at);
-    let early = EARLY.iter().map(|offset| row.started_at.plus(Duration::from_secs(*offset) + jitter));
+    let early = EARLY
+        .iter()
+        .map(|offset| row.started_at.plus(Duration::from_secs(*offset) + jitter));
     let middle = (2..).map(|n| row.started_at.plus(Duration::from_secs(n * 600) + jitter));
-    let late = LATE.iter().map(|offset| end.plus(Duration::from_secs(*offset) + jitter));
-    let steps = early.chain(middle.take_while(|at| *at < end).take(1000)).chain(late);
+    let late = LATE
+        .iter()
+        .map(|offset| end.plus(Duration::from_secs(*offset) + jitter));
+    let steps = early
+        .chain(middle.take_while(|at| *at < end).take(1000))
+        .chain(late);
     steps.filter(|at| *at > since && *at <= now).count()
 }
 
@@ -256,7 +291,13 @@ mod tests {
     #[test]
     fn the_schedule_follows_from_the_start_and_the_end() {
         let row = row();
-        let steps = |from, to| steps_between(&row, Timestamp::from_seconds(from), Timestamp::from_seconds(to));
+        let steps = |from, to| {
+            steps_between(
+                &row,
+                Timestamp::from_seconds(from),
+                Timestamp::from_seconds(to),
+            )
+        };
         assert_eq!(steps(0, 10), 0);
         assert_eq!(steps(0, 20), 1);
         assert_eq!(steps(20, 40), 1);

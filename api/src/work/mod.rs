@@ -1,12 +1,12 @@
 //! The work loops: what happens without anybody calling.
 
-pub mod health;
-pub mod supervise;
 pub mod apply_notifications;
-pub mod look_up;
-pub mod expire;
 pub mod deliver;
+pub mod expire;
 pub mod follow_clients;
+pub mod health;
+pub mod look_up;
+pub mod supervise;
 pub mod views;
 
 pub use health::Health;

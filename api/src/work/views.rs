@@ -26,16 +26,31 @@ pub fn run(
     let name = format!("view:{}", view.spec().name);
     health.starts(&name, clock.now());
     async move {
-        let rebuild =
-            Rebuild::new(Arc::clone(&view), Arc::clone(&store), Arc::clone(&views), Arc::clone(&clock));
+        let rebuild = Rebuild::new(
+            Arc::clone(&view),
+            Arc::clone(&store),
+            Arc::clone(&views),
+            Arc::clone(&clock),
+        );
         let quiet = |_: &projections::rebuild::RebuildProgress| {};
         if let Err(error) = rebuild.ensure_live(&quiet, &stop).await {
             tracing::error!(view = %name, error = %error, "view.cannot_start");
             health.fails(&name, clock.now(), error.to_string());
             return;
         }
-        let (runner, handle) = Runner::new(view, store, views, Arc::clone(&clock), RunnerSettings::default());
-        let watcher = tokio::spawn(watch_status(name.clone(), handle, Arc::clone(&clock), Arc::clone(&health)));
+        let (runner, handle) = Runner::new(
+            view,
+            store,
+            views,
+            Arc::clone(&clock),
+            RunnerSettings::default(),
+        );
+        let watcher = tokio::spawn(watch_status(
+            name.clone(),
+            handle,
+            Arc::clone(&clock),
+            Arc::clone(&health),
+        ));
         if let Err(error) = runner.run(stop).await {
             tracing::error!(view = %name, error = %error, "view.stopped");
             health.fails(&name, clock.now(), error.to_string());
@@ -44,21 +59,32 @@ pub fn run(
     }
 }
 
-async fn watch_status(name: String, mut handle: Handle, clock: Arc<dyn Clock>, health: Arc<Health>) {
+async fn watch_status(
+    name: String,
+    mut handle: Handle,
+    clock: Arc<dyn Clock>,
+    health: Arc<Health>,
+) {
     loop {
         let status = handle.status.borrow_and_update().clone();
         let label = name.clone();
         if let Some(behind) = status.behind {
-            metrics::gauge!("counterfoil_projection_lag_events", "view" => label.clone()).set(behind as f64);
+            metrics::gauge!("counterfoil_projection_lag_events", "view" => label.clone())
+                .set(behind as f64);
         }
-        metrics::gauge!("counterfoil_projection_lag_seconds", "view" => label.clone()).set(status.lag.as_secs_f64());
+        metrics::gauge!("counterfoil_projection_lag_seconds", "view" => label.clone())
+            .set(status.lag.as_secs_f64());
         metrics::gauge!("counterfoil_projection_parked", "view" => label).set(status.parked as f64);
         match status.state {
             RunnerState::Failed | RunnerState::Waiting => {
                 health.fails(&name, clock.now(), status.last_error.unwrap_or_default());
             }
             _ if status.parked > 0 => {
-                health.works(&name, clock.now(), Some(format!("{} parked", status.parked)));
+                health.works(
+                    &name,
+                    clock.now(),
+                    Some(format!("{} parked", status.parked)),
+                );
             }
             _ => health.works(&name, clock.now(), None),
         }

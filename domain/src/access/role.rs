@@ -29,7 +29,13 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [Self::Bot, Self::Backend, Self::Operator, Self::Auditor, Self::Admin];
+    pub const ALL: [Self; 5] = [
+        Self::Bot,
+        Self::Backend,
+        Self::Operator,
+        Self::Auditor,
+        Self::Admin,
+    ];
 
     /// The wire name.
     pub fn as_str(self) -> &'static str {
@@ -50,9 +56,12 @@ impl Role {
     /// Its scopes.
     pub fn scopes(self) -> BTreeSet<Scope> {
         let scopes: &[Scope] = match self {
-            Self::Bot => {
-                &[Scope::RequestsCreate, Scope::RequestsRead, Scope::NoticesWrite, Scope::Precheck]
-            }
+            Self::Bot => &[
+                Scope::RequestsCreate,
+                Scope::RequestsRead,
+                Scope::NoticesWrite,
+                Scope::Precheck,
+            ],
             Self::Backend => &[
                 Scope::QuotesWrite,
                 Scope::AmountSet,
@@ -97,11 +106,21 @@ mod tests {
     #[test]
     fn a_bot_can_never_set_an_amount_and_an_auditor_changes_nothing() {
         let bot = Role::Bot.scopes();
-        for forbidden in [Scope::AmountSet, Scope::QuotesWrite, Scope::AuditRead, Scope::DeliveriesRead] {
+        for forbidden in [
+            Scope::AmountSet,
+            Scope::QuotesWrite,
+            Scope::AuditRead,
+            Scope::DeliveriesRead,
+        ] {
             assert!(!bot.contains(&forbidden));
         }
         let reads = [Scope::RequestsRead, Scope::AuditRead, Scope::DeliveriesRead];
-        assert!(Role::Auditor.scopes().iter().all(|scope| reads.contains(scope)));
+        assert!(
+            Role::Auditor
+                .scopes()
+                .iter()
+                .all(|scope| reads.contains(scope))
+        );
         for role in Role::ALL {
             assert_eq!(Role::parse(role.as_str()), Some(role));
             assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());

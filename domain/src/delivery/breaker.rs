@@ -64,8 +64,14 @@ impl Breaker {
     pub fn after(self, delivery: &DeliveryId, event: &Event, at: Timestamp) -> Self {
         match event {
             Event::Succeeded { .. } => Self::default(),
-            Event::AttemptFailed { class: FailureClass::NoKey, .. }
-            | Event::DeadLettered { reason: DeadReason::Gone | DeadReason::Blocked | DeadReason::MaxAge, .. }
+            Event::AttemptFailed {
+                class: FailureClass::NoKey,
+                ..
+            }
+            | Event::DeadLettered {
+                reason: DeadReason::Gone | DeadReason::Blocked | DeadReason::MaxAge,
+                ..
+            }
             | Event::Quarantined { .. }
             | Event::Redriven { .. }
             | Event::Abandoned { .. } => self,
@@ -81,9 +87,10 @@ impl Breaker {
                     | FailureClass::Redirect,
                 ..
             }
-            | Event::DeadLettered { reason: DeadReason::ScheduleExhausted | DeadReason::Rejected, .. } => {
-                self.failed(delivery, at)
-            }
+            | Event::DeadLettered {
+                reason: DeadReason::ScheduleExhausted | DeadReason::Rejected,
+                ..
+            } => self.failed(delivery, at),
         }
     }
 
@@ -99,7 +106,14 @@ impl Breaker {
         self.several |= self.first.as_ref().is_some_and(|first| first != delivery);
         self.first.get_or_insert_with(|| delivery.clone());
         if self.failures >= FAILURES_MAX && self.several {
-            return Self { open: Some(Open { since: at, probes: 0, failed_at: at }), ..Self::default() };
+            return Self {
+                open: Some(Open {
+                    since: at,
+                    probes: 0,
+                    failed_at: at,
+                }),
+                ..Self::default()
+            };
         }
         self
     }
@@ -116,12 +130,22 @@ mod tests {
     use crate::ids::{EventId, SubscriberId};
 
     fn pair(number: u8) -> Pair {
-        Pair { subscriber: SubscriberId::parse("crm").unwrap(), event_id: EventId::from_parts(1, [number; 10]) }
+        Pair {
+            subscriber: SubscriberId::parse("crm").unwrap(),
+            event_id: EventId::from_parts(1, [number; 10]),
+        }
     }
 
     fn failure(number: u8, class: FailureClass) -> Event {
         let next_try_at = Timestamp::from_seconds(0);
-        Event::AttemptFailed { of: pair(number), attempt_no: 1, generation: 1, class, http_status: None, next_try_at }
+        Event::AttemptFailed {
+            of: pair(number),
+            attempt_no: 1,
+            generation: 1,
+            class,
+            http_status: None,
+            next_try_at,
+        }
     }
 
     fn success(number: u8) -> Event {
@@ -140,18 +164,30 @@ mod tests {
 
     fn after(breaker: Breaker, number: u8, event: &Event, seconds: i64) -> Breaker {
         let pair = pair(number);
-        breaker.after(&delivery_id(&pair.subscriber, pair.event_id), event, Timestamp::from_seconds(seconds))
+        breaker.after(
+            &delivery_id(&pair.subscriber, pair.event_id),
+            event,
+            Timestamp::from_seconds(seconds),
+        )
     }
 
     fn fails(breaker: Breaker, numbers: &[u8], seconds: i64) -> Breaker {
         numbers.iter().fold(breaker, |breaker, number| {
-            after(breaker, *number, &failure(*number, FailureClass::ServerError), seconds)
+            after(
+                breaker,
+                *number,
+                &failure(*number, FailureClass::ServerError),
+                seconds,
+            )
         })
     }
 
     #[test]
     fn five_failures_of_two_deliveries_open_it_and_one_success_closes_it() {
-        assert_eq!(fails(Breaker::default(), &[1, 2, 1, 2], 100).probe_at(), None);
+        assert_eq!(
+            fails(Breaker::default(), &[1, 2, 1, 2], 100).probe_at(),
+            None
+        );
         let open = fails(Breaker::default(), &[1, 2, 1, 2, 1], 100);
         assert_eq!(open.open_since(), Some(Timestamp::from_seconds(100)));
         assert_eq!(open.probe_at(), Some(Timestamp::from_seconds(130)));

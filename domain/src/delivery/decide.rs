@@ -39,7 +39,12 @@ pub enum State {
 
 impl Default for Delivery {
     fn default() -> Self {
-        Self { state: State::Open, generation: 1, attempts: 0, next_try_at: None }
+        Self {
+            state: State::Open,
+            generation: 1,
+            attempts: 0,
+            next_try_at: None,
+        }
     }
 }
 
@@ -104,20 +109,43 @@ pub enum Refusal {
 pub fn evolve(delivery: Option<Delivery>, event: &Event) -> Option<Delivery> {
     let known = delivery.unwrap_or_default();
     Some(match event {
-        Event::Succeeded { attempt_no, .. } => {
-            Delivery { state: State::Delivered, attempts: *attempt_no, next_try_at: None, ..known }
-        }
-        Event::AttemptFailed { attempt_no, next_try_at, .. } => {
-            Delivery { attempts: *attempt_no, next_try_at: Some(*next_try_at), ..known }
-        }
-        Event::DeadLettered { attempts, .. } => {
-            Delivery { state: State::DeadLettered, attempts: *attempts, next_try_at: None, ..known }
-        }
-        Event::Quarantined { .. } => Delivery { state: State::Quarantined, next_try_at: None, ..known },
-        Event::Redriven { generation, .. } => {
-            Delivery { state: State::Open, generation: *generation, attempts: 0, next_try_at: None }
-        }
-        Event::Abandoned { .. } => Delivery { state: State::Abandoned, next_try_at: None, ..known },
+        Event::Succeeded { attempt_no, .. } => Delivery {
+            state: State::Delivered,
+            attempts: *attempt_no,
+            next_try_at: None,
+            ..known
+        },
+        Event::AttemptFailed {
+            attempt_no,
+            next_try_at,
+            ..
+        } => Delivery {
+            attempts: *attempt_no,
+            next_try_at: Some(*next_try_at),
+            ..known
+        },
+        Event::DeadLettered { attempts, .. } => Delivery {
+            state: State::DeadLettered,
+            attempts: *attempts,
+            next_try_at: None,
+            ..known
+        },
+        Event::Quarantined { .. } => Delivery {
+            state: State::Quarantined,
+            next_try_at: None,
+            ..known
+        },
+        Event::Redriven { generation, .. } => Delivery {
+            state: State::Open,
+            generation: *generation,
+            attempts: 0,
+            next_try_at: None,
+        },
+        Event::Abandoned { .. } => Delivery {
+            state: State::Abandoned,
+            next_try_at: None,
+            ..known
+        },
     })
 }
 
@@ -137,31 +165,51 @@ pub fn decide(
         (Command::Record(answer), State::Open) => Ok(vec![tried(id, of, delivery, answer, now)]),
         (Command::Quarantine(fault), State::Open) => {
             let (attempts, generation) = (delivery.attempts, delivery.generation);
-            Ok(vec![Event::Quarantined { of, fault: *fault, attempts, generation }])
+            Ok(vec![Event::Quarantined {
+                of,
+                fault: *fault,
+                attempts,
+                generation,
+            }])
         }
         (Command::GiveUp, State::Open) => {
             let (attempts, generation) = (delivery.attempts, delivery.generation);
             let reason = DeadReason::MaxAge;
-            Ok(vec![Event::DeadLettered { of, reason, attempts, generation, http_status: None }])
+            Ok(vec![Event::DeadLettered {
+                of,
+                reason,
+                attempts,
+                generation,
+                http_status: None,
+            }])
         }
         (
             Command::Record(_) | Command::Quarantine(_) | Command::GiveUp,
             State::Delivered | State::DeadLettered | State::Quarantined | State::Abandoned,
         ) => Ok(vec![]),
-        (Command::Redrive, State::DeadLettered | State::Quarantined) => {
-            Ok(vec![Event::Redriven { of, generation: delivery.generation + 1 }])
-        }
+        (Command::Redrive, State::DeadLettered | State::Quarantined) => Ok(vec![Event::Redriven {
+            of,
+            generation: delivery.generation + 1,
+        }]),
         (Command::Redrive, State::Open) => Err(Refusal::Open),
         (Command::Redrive | Command::Abandon, State::Delivered) => Err(Refusal::Delivered),
         (Command::Redrive, State::Abandoned) => Err(Refusal::Abandoned),
         (Command::Abandon, State::Abandoned) => Ok(vec![]),
-        (Command::Abandon, State::Open | State::DeadLettered | State::Quarantined) => Ok(vec![Event::Abandoned { of }]),
+        (Command::Abandon, State::Open | State::DeadLettered | State::Quarantined) => {
+            Ok(vec![Event::Abandoned { of }])
+        }
     }
 }
 
 fn tried(id: &DeliveryId, of: Pair, delivery: &Delivery, answer: &Answer, now: Timestamp) -> Event {
     let (attempt_no, generation) = (delivery.attempts + 1, delivery.generation);
-    let dead = |of, reason, http_status| Event::DeadLettered { of, reason, attempts: attempt_no, generation, http_status };
+    let dead = |of, reason, http_status| Event::DeadLettered {
+        of,
+        reason,
+        attempts: attempt_no,
+        generation,
+        http_status,
+    };
     let (class, http_status) = match answer.result {
         Ok(http_status @ 200..=299) => {
             return Event::Succeeded {
@@ -197,15 +245,23 @@ fn tried(id: &DeliveryId, of: Pair, delivery: &Delivery, answer: &Answer, now: T
         | FailureClass::ServerError
         | FailureClass::Throttled
         | FailureClass::Redirect
-        | FailureClass::NoKey => {
-            (u32::try_from(STEPS_S.len()).unwrap_or(u32::MAX), DeadReason::ScheduleExhausted)
-        }
+        | FailureClass::NoKey => (
+            u32::try_from(STEPS_S.len()).unwrap_or(u32::MAX),
+            DeadReason::ScheduleExhausted,
+        ),
     };
     if attempt_no >= tries_max {
         return dead(of, reason, http_status);
     }
     let next_try_at = next_try(now, id, generation, attempt_no, answer.retry_after);
-    Event::AttemptFailed { of, attempt_no, generation, class, http_status, next_try_at }
+    Event::AttemptFailed {
+        of,
+        attempt_no,
+        generation,
+        class,
+        http_status,
+        next_try_at,
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@ use crate::delivery::id::delivery_id;
 use crate::ids::{EventId, SubscriberId};
 
 fn pair() -> Pair {
-    Pair { subscriber: SubscriberId::parse("crm").unwrap(), event_id: EventId::from_parts(1, [1; 10]) }
+    Pair {
+        subscriber: SubscriberId::parse("crm").unwrap(),
+        event_id: EventId::from_parts(1, [1; 10]),
+    }
 }
 
 fn answer(result: Result<u16, Failure>) -> Command {
@@ -42,9 +45,15 @@ fn tries_until_dead(result: Result<u16, Failure>) -> (u32, DeadReason) {
 #[test]
 fn every_answer_has_its_end() {
     use FailureClass as F;
-    assert!(matches!(step(Delivery::default(), &answer(Ok(204))).1, Event::Succeeded { attempt_no: 1, .. }));
+    assert!(matches!(
+        step(Delivery::default(), &answer(Ok(204))).1,
+        Event::Succeeded { attempt_no: 1, .. }
+    ));
     assert_eq!(tries_until_dead(Ok(410)), (1, DeadReason::Gone));
-    assert_eq!(tries_until_dead(Err(Failure::Http(OutError::Blocked))), (1, DeadReason::Blocked));
+    assert_eq!(
+        tries_until_dead(Err(Failure::Http(OutError::Blocked))),
+        (1, DeadReason::Blocked)
+    );
     for refused in [400, 401, 404, 422] {
         assert_eq!(tries_until_dead(Ok(refused)), (4, DeadReason::Rejected));
     }
@@ -58,8 +67,14 @@ fn every_answer_has_its_end() {
         (Err(Failure::NoKey), F::NoKey),
     ] {
         let event = step(Delivery::default(), &answer(result)).1;
-        assert!(matches!(event, Event::AttemptFailed { class: found, .. } if found == class), "{class:?}");
-        assert_eq!(tries_until_dead(result), (13, DeadReason::ScheduleExhausted));
+        assert!(
+            matches!(event, Event::AttemptFailed { class: found, .. } if found == class),
+            "{class:?}"
+        );
+        assert_eq!(
+            tries_until_dead(result),
+            (13, DeadReason::ScheduleExhausted)
+        );
     }
 }
 
@@ -67,13 +82,21 @@ fn every_answer_has_its_end() {
 fn a_redrive_starts_the_whole_schedule_again_and_abandoning_ends_it() {
     let (dead, _) = step(Delivery::default(), &answer(Ok(410)));
     let (again, _) = step(dead.clone(), &Command::Redrive);
-    assert_eq!((again.state, again.generation, again.attempts), (State::Open, 2, 0));
+    assert_eq!(
+        (again.state, again.generation, again.attempts),
+        (State::Open, 2, 0)
+    );
     let (gone, _) = step(dead, &Command::Abandon);
     let (id, pair) = (delivery_id(&pair().subscriber, pair().event_id), pair());
-    let refused = |delivery: &Delivery, command| decide(&id, &pair, delivery, &command, Timestamp::from_seconds(0));
+    let refused = |delivery: &Delivery, command| {
+        decide(&id, &pair, delivery, &command, Timestamp::from_seconds(0))
+    };
     assert_eq!(refused(&gone, Command::Redrive), Err(Refusal::Abandoned));
     assert_eq!(refused(&gone, Command::Abandon), Ok(vec![]));
-    assert_eq!(refused(&Delivery::default(), Command::Redrive), Err(Refusal::Open));
+    assert_eq!(
+        refused(&Delivery::default(), Command::Redrive),
+        Err(Refusal::Open)
+    );
     let (arrived, _) = step(Delivery::default(), &answer(Ok(200)));
     assert_eq!(refused(&arrived, Command::Abandon), Err(Refusal::Delivered));
     assert_eq!(refused(&arrived, answer(Ok(500))), Ok(vec![]));
@@ -82,8 +105,21 @@ fn a_redrive_starts_the_whole_schedule_again_and_abandoning_ends_it() {
 #[test]
 fn our_own_fault_stops_the_tries_until_somebody_redrives() {
     let fault = Command::Quarantine(OurFault::CrashLoop);
-    let (held, event) = step(Delivery { attempts: 2, ..Delivery::default() }, &fault);
-    assert!(matches!(event, Event::Quarantined { attempts: 2, generation: 1, .. }));
+    let (held, event) = step(
+        Delivery {
+            attempts: 2,
+            ..Delivery::default()
+        },
+        &fault,
+    );
+    assert!(matches!(
+        event,
+        Event::Quarantined {
+            attempts: 2,
+            generation: 1,
+            ..
+        }
+    ));
     assert_eq!(held.state, State::Quarantined);
     let (id, pair) = (delivery_id(&pair().subscriber, pair().event_id), pair());
     let at = Timestamp::from_seconds(0);
@@ -91,13 +127,29 @@ fn our_own_fault_stops_the_tries_until_somebody_redrives() {
         assert_eq!(decide(&id, &pair, &held, &late, at), Ok(vec![]));
     }
     let (again, _) = step(held.clone(), &Command::Redrive);
-    assert_eq!((again.state, again.generation, again.attempts), (State::Open, 2, 0));
+    assert_eq!(
+        (again.state, again.generation, again.attempts),
+        (State::Open, 2, 0)
+    );
     assert_eq!(step(held, &Command::Abandon).0.state, State::Abandoned);
 }
 
 #[test]
 fn what_waited_too_long_is_on_the_failed_list_and_no_try_is_counted() {
-    let (dead, event) = step(Delivery { attempts: 3, ..Delivery::default() }, &Command::GiveUp);
-    assert!(matches!(event, Event::DeadLettered { reason: DeadReason::MaxAge, attempts: 3, .. }));
+    let (dead, event) = step(
+        Delivery {
+            attempts: 3,
+            ..Delivery::default()
+        },
+        &Command::GiveUp,
+    );
+    assert!(matches!(
+        event,
+        Event::DeadLettered {
+            reason: DeadReason::MaxAge,
+            attempts: 3,
+            ..
+        }
+    ));
     assert_eq!(step(dead, &Command::Redrive).0.generation, 2);
 }

@@ -9,7 +9,8 @@ use crate::ids::{DeliveryId, EventId, SubscriberId};
 pub fn delivery_id(subscriber: &SubscriberId, event: EventId) -> DeliveryId {
     let text = format!("counterfoil/delivery/v1|{subscriber}|{event}");
     let digest = Digest32::sha256(&[text.as_bytes()]);
-    DeliveryId::parse(format!("dlv_{}", base32(&digest.0[..20]))).expect("a prefix and 32 characters")
+    DeliveryId::parse(format!("dlv_{}", base32(&digest.0[..20])))
+        .expect("a prefix and 32 characters")
 }
 
 #[cfg(test)]

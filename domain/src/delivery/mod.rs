@@ -1,11 +1,11 @@
 //! One event for one subscriber: its id, its tries, its end. Stream `delivery-<id>`.
 
+pub mod breaker;
+mod decide;
 pub mod event;
 pub mod id;
 pub mod schedule;
 pub mod signature;
-pub mod breaker;
-mod decide;
 
 pub use decide::{Answer, Command, Delivery, Failure, Refusal, State, decide, evolve};
 pub use event::Event;

@@ -8,8 +8,9 @@ use crate::ids::DeliveryId;
 use crate::time::Timestamp;
 
 /// Waits before tries 1 to 13, in seconds. Close to the example of Standard Webhooks (75:35:05).
-pub const STEPS_S: [u64; 13] =
-    [0, 5, 30, 120, 600, 1800, 3600, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+pub const STEPS_S: [u64; 13] = [
+    0, 5, 30, 120, 600, 1800, 3600, 7200, 18_000, 36_000, 50_400, 72_000, 86_400,
+];
 /// Tries of a delivery that the receiver refuses (4xx): a bad mapping should reach the failed list
 /// in minutes.
 pub const REFUSED_TRIES: u32 = 4;
@@ -58,7 +59,13 @@ mod tests {
 
     #[test]
     fn the_schedule_ends_after_three_days() {
-        let sums: Vec<u64> = STEPS_S.iter().scan(0, |sum, step| { *sum += step; Some(*sum) }).collect();
+        let sums: Vec<u64> = STEPS_S
+            .iter()
+            .scan(0, |sum, step| {
+                *sum += step;
+                Some(*sum)
+            })
+            .collect();
         assert_eq!(sums[1..7], [5, 35, 155, 755, 2555, 6155]);
         assert_eq!(sums[12], 76 * 3600 + 42 * 60 + 35);
     }
@@ -91,7 +98,13 @@ mod tests {
     fn the_later_of_schedule_and_wish_stands() {
         let at = Timestamp::from_seconds(0);
         let day = Timestamp::from_seconds(86_400);
-        assert_eq!(next_try(at, &id("a"), 1, 1, Some(Duration::from_secs(999_999))), day);
-        assert_eq!(next_try(at, &id("a"), 1, 1, None), at.plus(wait(&id("a"), 1, 1)));
+        assert_eq!(
+            next_try(at, &id("a"), 1, 1, Some(Duration::from_secs(999_999))),
+            day
+        );
+        assert_eq!(
+            next_try(at, &id("a"), 1, 1, None),
+            at.plus(wait(&id("a"), 1, 1))
+        );
     }
 }

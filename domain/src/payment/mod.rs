@@ -4,27 +4,27 @@
 //! function of amounts and closure. Rows (`C2`, `E6`) name the lines of the table of cases in
 //! `docs/reference/cases.md`, and each has its test.
 
-pub mod terms;
+mod attempt;
+mod capture;
+pub mod claims;
+mod close;
+pub mod command;
+mod decide;
+pub mod event;
 pub mod evidence;
+pub mod exception;
 #[expect(
     clippy::disallowed_types,
     reason = "serde's `flatten` writes readers of floats; no field takes one"
 )]
 pub mod fact;
-pub mod command;
-pub mod event;
-pub mod exception;
 pub mod label;
-pub mod outcome;
-pub mod request;
 pub mod observe;
-pub mod claims;
-mod decide;
+pub mod outcome;
 mod recording;
-mod attempt;
-mod capture;
+pub mod request;
 mod reversal;
-mod close;
+pub mod terms;
 #[cfg(test)]
 mod tests;
 

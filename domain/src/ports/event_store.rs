@@ -27,7 +27,12 @@ impl Position {
     /// For adapters: the store's tag, its epoch, and the place (stores with one number leave
     /// `prepare` at zero).
     pub fn new(store: u32, epoch: u32, commit: u64, prepare: u64) -> Self {
-        Self { store, epoch, commit, prepare }
+        Self {
+            store,
+            epoch,
+            commit,
+            prepare,
+        }
     }
 
     /// For adapters: the place.
@@ -46,18 +51,35 @@ impl Position {
         let mut next = |width: usize| {
             let part = parts.next()?;
             let digits = part.len() == width && part.bytes().all(|b| b.is_ascii_hexdigit());
-            if digits { u64::from_str_radix(part, 16).ok() } else { None }
+            if digits {
+                u64::from_str_radix(part, 16).ok()
+            } else {
+                None
+            }
         };
         let store = u32::try_from(next(8)?).ok()?;
         let epoch = u32::try_from(next(8)?).ok()?;
         let (commit, prepare) = (next(16)?, next(16)?);
-        if parts.next().is_some() { None } else { Some(Self { store, epoch, commit, prepare }) }
+        if parts.next().is_some() {
+            None
+        } else {
+            Some(Self {
+                store,
+                epoch,
+                commit,
+                prepare,
+            })
+        }
     }
 }
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}.{:08x}.{:016x}.{:016x}", self.store, self.epoch, self.commit, self.prepare)
+        write!(
+            f,
+            "{:08x}.{:08x}.{:016x}.{:016x}",
+            self.store, self.epoch, self.commit, self.prepare
+        )
     }
 }
 
@@ -222,12 +244,17 @@ impl AppendRequest {
         let bytes: usize = self.events.iter().map(|record| record.bytes.len()).sum();
         let too_many = self.events.len() > Self::EVENTS_MAX || self.claims.len() > Self::CLAIMS_MAX;
         if too_many || bytes > Self::BYTES_MAX {
-            return Err(AppendError::TooLarge { events: self.events.len(), bytes });
+            return Err(AppendError::TooLarge {
+                events: self.events.len(),
+                bytes,
+            });
         }
         let mut version = self.expect.first_version();
         for record in &self.events {
             if record.version != version {
-                return Err(AppendError::Malformed { why: "versions are not dense" });
+                return Err(AppendError::Malformed {
+                    why: "versions are not dense",
+                });
             }
             version = version.next();
         }
@@ -357,7 +384,9 @@ impl Filter {
 
     /// Events of these categories.
     pub fn categories(categories: &[Category]) -> Self {
-        Self { categories: categories.to_vec() }
+        Self {
+            categories: categories.to_vec(),
+        }
     }
 
     /// True when the reader wants events of `stream`.
@@ -391,14 +420,24 @@ pub trait EventStore: Send + Sync {
     async fn append(&self, request: AppendRequest) -> Result<Appended, AppendError>;
 
     /// Events of one stream from version `from` on, at most `limit` (1 to 10,000), in order.
-    async fn read_stream(&self, stream: &StreamId, from: Version, limit: usize) -> Result<Vec<Recorded>, ReadError>;
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError>;
 
     /// The last event of a stream.
     async fn read_last(&self, stream: &StreamId) -> Result<Option<Recorded>, ReadError>;
 
     /// One page of the global order after `after`; looks at no more than `limit` (1 to 10,000)
     /// events, matching or not.
-    async fn read_all(&self, after: Option<Position>, filter: &Filter, limit: usize) -> Result<Page, ReadError>;
+    async fn read_all(
+        &self,
+        after: Option<Position>,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Page, ReadError>;
 
     /// The last position, `None` while the log is empty.
     async fn head(&self) -> Result<Option<Position>, ReadError>;
@@ -408,7 +447,11 @@ pub trait EventStore: Send + Sync {
     async fn wake_up(&self, after: Option<Position>);
 
     /// Who has a claim.
-    async fn find_claim(&self, ns: ClaimSpace, key: &Digest32) -> Result<Option<ClaimOwner>, ReadError>;
+    async fn find_claim(
+        &self,
+        ns: ClaimSpace,
+        key: &Digest32,
+    ) -> Result<Option<ClaimOwner>, ReadError>;
 }
 
 #[cfg(test)]
@@ -426,7 +469,12 @@ mod tests {
         for (place, text) in places.iter().zip(&texts) {
             assert_eq!(Position::parse(text), Some(*place));
         }
-        for bad in ["", "1", "00000007.00000001.0000000000000001", "0000000g.00000001.0.0"] {
+        for bad in [
+            "",
+            "1",
+            "00000007.00000001.0000000000000001",
+            "0000000g.00000001.0.0",
+        ] {
             assert_eq!(Position::parse(bad), None, "{bad}");
         }
     }

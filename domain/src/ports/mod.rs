@@ -7,13 +7,16 @@ mod provider;
 mod world;
 
 pub use event_store::{
-    AppendError, AppendRequest, Appended, BoxError, Claim, ClaimExpect, ClaimOwner, ClaimSpace, EventStore, Expect,
-    Filter, Outcome, Page, Position, ReadError, StoreIdentity,
+    AppendError, AppendRequest, Appended, BoxError, Claim, ClaimExpect, ClaimOwner, ClaimSpace,
+    EventStore, Expect, Filter, Outcome, Page, Position, ReadError, StoreIdentity,
 };
 pub use http_out::{HttpOut, OutAnswer, OutError, OutRequest};
-pub use keys::{EvidenceBlob, EvidenceError, EvidenceStore, Keeping, Keyring, KeyringError, Secret, SecretPurpose, Secrets};
+pub use keys::{
+    EvidenceBlob, EvidenceError, EvidenceStore, Keeping, Keyring, KeyringError, Secret,
+    SecretPurpose, Secrets,
+};
 pub use provider::{
-    Acknowledge, Authentic, InboundProvider, InboundRequest, LookUp, LookUpOutcome, NotUnderstood, ProviderAnswer, ProviderApi,
-    RegisterOutcome, Registration, Rejected,
+    Acknowledge, Authentic, InboundProvider, InboundRequest, LookUp, LookUpOutcome, NotUnderstood,
+    ProviderAnswer, ProviderApi, RegisterOutcome, Registration, Rejected,
 };
 pub use world::{Clock, Entropy};

@@ -45,17 +45,31 @@ pub const DELIVERIES: TableSpec = TableSpec {
 };
 
 /// The table of [`BodyRow`].
-pub const BODIES: TableSpec = TableSpec { name: "body", columns: &[], indexes: &[] };
+pub const BODIES: TableSpec = TableSpec {
+    name: "body",
+    columns: &[],
+    indexes: &[],
+};
 
 /// The table of [`SubscriberRow`].
-pub const SUBSCRIBERS: TableSpec =
-    TableSpec { name: "subscriber", columns: &[ColumnSpec::text("merchant")], indexes: &[&["merchant"]] };
+pub const SUBSCRIBERS: TableSpec = TableSpec {
+    name: "subscriber",
+    columns: &[ColumnSpec::text("merchant")],
+    indexes: &[&["merchant"]],
+};
 
-const STORIES: TableSpec = TableSpec { name: "story", columns: &[], indexes: &[] };
+const STORIES: TableSpec = TableSpec {
+    name: "story",
+    columns: &[],
+    indexes: &[],
+};
 
 /// The view as stores know it.
-pub const SPEC: ViewSpec =
-    ViewSpec { name: "delivery_queue", version: 1, tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES] };
+pub const SPEC: ViewSpec = ViewSpec {
+    name: "delivery_queue",
+    version: 1,
+    tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES],
+};
 
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,8 +96,14 @@ pub enum QueueState {
 
 impl QueueState {
     /// Every state.
-    pub const ALL: [Self; 6] =
-        [Self::Due, Self::Held, Self::Delivered, Self::DeadLettered, Self::Quarantined, Self::Abandoned];
+    pub const ALL: [Self; 6] = [
+        Self::Due,
+        Self::Held,
+        Self::Delivered,
+        Self::DeadLettered,
+        Self::Quarantined,
+        Self::Abandoned,
+    ];
 
     /// The wire name.
     pub fn as_str(self) -> &'static str {
@@ -241,7 +261,12 @@ impl View for DeliveryQueueView {
     }
 
     fn reads(&self) -> &'static [Category] {
-        &[Category::PaymentRequest, Category::Unmatched, Category::Subscriber, Category::Delivery]
+        &[
+            Category::PaymentRequest,
+            Category::Unmatched,
+            Category::Subscriber,
+            Category::Delivery,
+        ]
     }
 
     /// A payment whose event cannot be rendered is held back for all subscribers; all others flow.
@@ -249,7 +274,12 @@ impl View for DeliveryQueueView {
         true
     }
 
-    fn apply(&self, event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Result<(), ApplyError> {
+    fn apply(
+        &self,
+        event: &Recorded,
+        envelope: &Envelope,
+        rows: &mut dyn Rows,
+    ) -> Result<(), ApplyError> {
         match event.stream.category() {
             Category::PaymentRequest => of_request(event, envelope, rows),
             Category::Subscriber => of_subscriber(event, envelope, rows),
@@ -271,9 +301,16 @@ impl View for DeliveryQueueView {
     }
 }
 
-fn of_request(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Result<(), ApplyError> {
+fn of_request(
+    event: &Recorded,
+    envelope: &Envelope,
+    rows: &mut dyn Rows,
+) -> Result<(), ApplyError> {
     let stream = event.stream.as_str().to_owned();
-    let mut row = load::<StoryRow>(rows, &stream)?.unwrap_or_else(|| StoryRow { stream, story: Story::default() });
+    let mut row = load::<StoryRow>(rows, &stream)?.unwrap_or_else(|| StoryRow {
+        stream,
+        story: Story::default(),
+    });
     let told = row.story.tell(envelope, event.record.leaf_hash())?;
     save(rows, &row)?;
     match told {
@@ -284,7 +321,9 @@ fn of_request(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Res
 
 /// Queues it for every subscriber of its merchant that wants it at this place of the log.
 fn tell(told: &Outbound, envelope: &Envelope, rows: &mut dyn Rows) -> Result<(), ApplyError> {
-    let Some(merchant) = &envelope.merchant else { return Ok(()) };
+    let Some(merchant) = &envelope.merchant else {
+        return Ok(());
+    };
     let subscribers: Vec<SubscriberRow> = find(rows, "merchant", merchant.as_str())?;
     for SubscriberRow { subscriber, .. } in subscribers {
         let wanted = !told.opt_in || subscriber.opt_in.contains(told.name);
@@ -303,7 +342,13 @@ fn queue(
 ) -> Result<(), ApplyError> {
     let body_sha256 = Digest32::sha256(&[&told.body]);
     let text = String::from_utf8_lossy(&told.body).into_owned();
-    save(rows, &BodyRow { sha256: body_sha256, text })?;
+    save(
+        rows,
+        &BodyRow {
+            sha256: body_sha256,
+            text,
+        },
+    )?;
     let mut row = DeliveryRow {
         id: delivery_id(&subscriber.id, envelope.event_id),
         subscriber: subscriber.id.clone(),
@@ -337,17 +382,28 @@ fn family(row: &DeliveryRow, rows: &mut dyn Rows) -> Result<Vec<DeliveryRow>, Ap
     Ok(family)
 }
 
-fn of_subscriber(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Result<(), ApplyError> {
+fn of_subscriber(
+    event: &Recorded,
+    envelope: &Envelope,
+    rows: &mut dyn Rows,
+) -> Result<(), ApplyError> {
     let key = event.stream.key();
     let known: Option<SubscriberRow> = load(rows, key)?;
     let told: subscriber::Event = decode(envelope)?;
-    let breaker = known.as_ref().map(|row| row.breaker.clone()).unwrap_or_default();
+    let breaker = known
+        .as_ref()
+        .map(|row| row.breaker.clone())
+        .unwrap_or_default();
     let Some(next) = subscriber::evolve(known.map(|row| row.subscriber), &told) else {
-        return Err(ApplyError::Impossible("a subscriber's first event is not its registration".to_owned()));
+        return Err(ApplyError::Impossible(
+            "a subscriber's first event is not its registration".to_owned(),
+        ));
     };
     let breaker = match told {
         // Somebody looked after it: what its last tries came to says nothing any more.
-        subscriber::Event::EndpointChanged { .. } | subscriber::Event::Resumed {} => Breaker::default(),
+        subscriber::Event::EndpointChanged { .. } | subscriber::Event::Resumed {} => {
+            Breaker::default()
+        }
         subscriber::Event::Registered { .. }
         | subscriber::Event::SubscriptionChanged { .. }
         | subscriber::Event::SigningKeyAdded { .. }
@@ -355,16 +411,28 @@ fn of_subscriber(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> 
         | subscriber::Event::TestRequested {}
         | subscriber::Event::Removed {} => breaker,
     };
-    save(rows, &SubscriberRow { subscriber: next.clone(), breaker })?;
+    save(
+        rows,
+        &SubscriberRow {
+            subscriber: next.clone(),
+            breaker,
+        },
+    )?;
     match test_event(envelope, event.record.leaf_hash())? {
         Some(test) => queue(&next, &test, envelope, rows),
         None => Ok(()),
     }
 }
 
-fn of_delivery(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Result<(), ApplyError> {
+fn of_delivery(
+    event: &Recorded,
+    envelope: &Envelope,
+    rows: &mut dyn Rows,
+) -> Result<(), ApplyError> {
     let Some(mut row) = load::<DeliveryRow>(rows, event.stream.key())? else {
-        return Err(ApplyError::Impossible("an outcome of a delivery that does not exist".to_owned()));
+        return Err(ApplyError::Impossible(
+            "an outcome of a delivery that does not exist".to_owned(),
+        ));
     };
     let told: delivery::Event = decode(envelope)?;
     let before = Delivery {
@@ -379,7 +447,9 @@ fn of_delivery(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Re
         attempts: row.attempts,
         next_try_at: Some(row.next_try_at),
     };
-    let Some(after) = delivery::evolve(Some(before), &told) else { return Ok(()) };
+    let Some(after) = delivery::evolve(Some(before), &told) else {
+        return Ok(());
+    };
     row.state = match after.state {
         State::Open => QueueState::Due,
         State::Delivered => QueueState::Delivered,
@@ -396,21 +466,31 @@ fn of_delivery(event: &Recorded, envelope: &Envelope, rows: &mut dyn Rows) -> Re
             row.last_status = Some(*http_status);
             row.delivered_at = Some(envelope.recorded_at);
         }
-        delivery::Event::AttemptFailed { class, http_status, .. } => {
+        delivery::Event::AttemptFailed {
+            class, http_status, ..
+        } => {
             row.last_failure = Some(class.as_str().to_owned());
             row.last_status = *http_status;
         }
-        delivery::Event::DeadLettered { reason, http_status, .. } => {
+        delivery::Event::DeadLettered {
+            reason,
+            http_status,
+            ..
+        } => {
             row.last_failure = Some(reason.as_str().to_owned());
             row.last_status = *http_status;
         }
-        delivery::Event::Quarantined { fault, .. } => row.last_failure = Some(fault.as_str().to_owned()),
+        delivery::Event::Quarantined { fault, .. } => {
+            row.last_failure = Some(fault.as_str().to_owned())
+        }
         delivery::Event::Redriven { .. } | delivery::Event::Abandoned { .. } => {}
     }
     let frees = !row.state.holds();
     save(rows, &row)?;
     if let Some(mut subscriber) = load::<SubscriberRow>(rows, row.subscriber.as_str())? {
-        subscriber.breaker = subscriber.breaker.after(&row.id, &told, envelope.recorded_at);
+        subscriber.breaker = subscriber
+            .breaker
+            .after(&row.id, &told, envelope.recorded_at);
         save(rows, &subscriber)?;
     }
     if frees {

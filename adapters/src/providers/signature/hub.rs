@@ -9,15 +9,26 @@ use super::{Algorithm, from_hex};
 ///
 /// # Errors
 /// [`Rejected`].
-pub fn check(request: &InboundRequest, header: &str, secrets: &[Secret]) -> Result<KeyId, Rejected> {
+pub fn check(
+    request: &InboundRequest,
+    header: &str,
+    secrets: &[Secret],
+) -> Result<KeyId, Rejected> {
     let value = request.header(header).ok_or(Rejected::MissingSignature)?;
-    let tag = value.strip_prefix("sha256=").and_then(from_hex).ok_or(Rejected::Malformed)?;
+    let tag = value
+        .strip_prefix("sha256=")
+        .and_then(from_hex)
+        .ok_or(Rejected::Malformed)?;
     if secrets.is_empty() {
         return Err(Rejected::NoSecret);
     }
     let usable = secrets.iter().filter(|secret| !secret.value.is_empty());
-    let mut holds = usable.filter(|secret| Algorithm::Sha256.verify(&secret.value, &[&request.body], &tag));
-    holds.next().map(|secret| secret.key_id.clone()).ok_or(Rejected::BadSignature)
+    let mut holds =
+        usable.filter(|secret| Algorithm::Sha256.verify(&secret.value, &[&request.body], &tag));
+    holds
+        .next()
+        .map(|secret| secret.key_id.clone())
+        .ok_or(Rejected::BadSignature)
 }
 
 #[cfg(test)]
@@ -47,7 +58,10 @@ mod tests {
         assert!(checked(tag, body, b"secret").is_ok());
         assert_eq!(checked(tag, "{}", b"secret"), Err(Rejected::BadSignature));
         assert_eq!(checked(tag, body, b""), Err(Rejected::BadSignature));
-        assert_eq!(checked("sha256=", body, b"secret"), Err(Rejected::BadSignature));
+        assert_eq!(
+            checked("sha256=", body, b"secret"),
+            Err(Rejected::BadSignature)
+        );
         assert_eq!(checked("md5=00", body, b"secret"), Err(Rejected::Malformed));
     }
 }

@@ -1,9 +1,9 @@
 //! Signature schemes over raw bytes, each compared in constant time against every live key before
 //! anything is parsed.
 
+pub mod hub;
 pub mod standard_webhooks;
 pub mod stripe;
-pub mod hub;
 
 use std::time::Duration;
 
@@ -36,7 +36,9 @@ impl Algorithm {
 }
 
 fn verify<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], tag: &[u8]) -> bool {
-    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return false };
+    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else {
+        return false;
+    };
     for part in parts {
         mac.update(part);
     }
@@ -63,8 +65,15 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     if digits.len() % 2 != 0 {
         return None;
     }
-    let nibble = |b: u8| char::from(b).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    digits.chunks_exact(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()
+    let nibble = |b: u8| {
+        char::from(b)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    digits
+        .chunks_exact(2)
+        .map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?))
+        .collect()
 }
 
 /// Lower-case hexadecimal text.

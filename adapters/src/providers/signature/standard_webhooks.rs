@@ -16,7 +16,9 @@ pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// 24 to 64 bytes; an empty key would authenticate anybody.
 pub fn key(secret: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(secret).ok()?.trim();
-    let key = STANDARD.decode(text.strip_prefix("whsec_").unwrap_or(text)).ok()?;
+    let key = STANDARD
+        .decode(text.strip_prefix("whsec_").unwrap_or(text))
+        .ok()?;
     KEY_BYTES.contains(&key.len()).then_some(key)
 }
 
@@ -31,20 +33,38 @@ pub fn sign(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
 ///
 /// # Errors
 /// [`Rejected`].
-pub fn check(request: &InboundRequest, secrets: &[Secret], now: Timestamp) -> Result<KeyId, Rejected> {
-    let header = |name| request.header(name).filter(|value| !value.is_empty()).ok_or(Rejected::MissingSignature);
-    let (id, time, signatures) =
-        (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
+pub fn check(
+    request: &InboundRequest,
+    secrets: &[Secret],
+    now: Timestamp,
+) -> Result<KeyId, Rejected> {
+    let header = |name| {
+        request
+            .header(name)
+            .filter(|value| !value.is_empty())
+            .ok_or(Rejected::MissingSignature)
+    };
+    let (id, time, signatures) = (
+        header("webhook-id")?,
+        header("webhook-timestamp")?,
+        header("webhook-signature")?,
+    );
     let seconds: i64 = time.parse().map_err(|_| Rejected::Malformed)?;
-    let keys: Vec<(KeyId, Vec<u8>)> =
-        secrets.iter().filter_map(|secret| Some((secret.key_id.clone(), key(&secret.value)?))).collect();
+    let keys: Vec<(KeyId, Vec<u8>)> = secrets
+        .iter()
+        .filter_map(|secret| Some((secret.key_id.clone(), key(&secret.value)?)))
+        .collect();
     if keys.is_empty() {
         return Err(Rejected::NoSecret);
     }
-    let tags = signatures.split(' ').filter_map(|signature| STANDARD.decode(signature.strip_prefix("v1,")?).ok());
+    let tags = signatures
+        .split(' ')
+        .filter_map(|signature| STANDARD.decode(signature.strip_prefix("v1,")?).ok());
     let parts: [&[u8]; 5] = [id.as_bytes(), b".", time.as_bytes(), b".", &request.body];
     let holds = tags.filter(|tag| !tag.is_empty()).find_map(|tag| {
-        keys.iter().find(|(_, key)| Algorithm::Sha256.verify(key, &parts, &tag)).map(|(key_id, _)| key_id.clone())
+        keys.iter()
+            .find(|(_, key)| Algorithm::Sha256.verify(key, &parts, &tag))
+            .map(|(key_id, _)| key_id.clone())
     });
     let key_id = holds.ok_or(Rejected::BadSignature)?;
     if !within_tolerance(Timestamp::from_seconds(seconds), now, TOLERANCE) {

@@ -41,23 +41,72 @@ fn the_published_vector_holds() {
     assert_eq!(sign(&key, ID, TIME, BODY.as_bytes()), SIGNATURE);
     let good = request(ID, &TIME.to_string(), SIGNATURE, BODY);
     assert!(at(&good, TIME).is_ok());
-    standardwebhooks::Webhook::new(SECRET).unwrap().sign(ID, TIME, BODY.as_bytes()).map(|theirs| assert_eq!(theirs, SIGNATURE)).unwrap();
+    standardwebhooks::Webhook::new(SECRET)
+        .unwrap()
+        .sign(ID, TIME, BODY.as_bytes())
+        .map(|theirs| assert_eq!(theirs, SIGNATURE))
+        .unwrap();
 }
 
 #[test]
 fn what_is_missing_old_or_changed_is_refused() {
     let time = TIME.to_string();
     let cases = [
-        (request("", &time, SIGNATURE, BODY), TIME, Rejected::MissingSignature),
-        (request(ID, "", SIGNATURE, BODY), TIME, Rejected::MissingSignature),
-        (request(ID, &time, "", BODY), TIME, Rejected::MissingSignature),
-        (request(ID, "hello", SIGNATURE, BODY), TIME, Rejected::Malformed),
-        (request(ID, &time, "v1,", BODY), TIME, Rejected::BadSignature),
-        (request(ID, &time, "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", BODY), TIME, Rejected::BadSignature),
-        (request(ID, &time, SIGNATURE, r#"{"test": 2432232315}"#), TIME, Rejected::BadSignature),
-        (request("msg_other", &time, SIGNATURE, BODY), TIME, Rejected::BadSignature),
-        (request(ID, &time, SIGNATURE, BODY), TIME + 301, Rejected::OutsideTolerance),
-        (request(ID, &time, SIGNATURE, BODY), TIME - 301, Rejected::OutsideTolerance),
+        (
+            request("", &time, SIGNATURE, BODY),
+            TIME,
+            Rejected::MissingSignature,
+        ),
+        (
+            request(ID, "", SIGNATURE, BODY),
+            TIME,
+            Rejected::MissingSignature,
+        ),
+        (
+            request(ID, &time, "", BODY),
+            TIME,
+            Rejected::MissingSignature,
+        ),
+        (
+            request(ID, "hello", SIGNATURE, BODY),
+            TIME,
+            Rejected::Malformed,
+        ),
+        (
+            request(ID, &time, "v1,", BODY),
+            TIME,
+            Rejected::BadSignature,
+        ),
+        (
+            request(
+                ID,
+                &time,
+                "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+                BODY,
+            ),
+            TIME,
+            Rejected::BadSignature,
+        ),
+        (
+            request(ID, &time, SIGNATURE, r#"{"test": 2432232315}"#),
+            TIME,
+            Rejected::BadSignature,
+        ),
+        (
+            request("msg_other", &time, SIGNATURE, BODY),
+            TIME,
+            Rejected::BadSignature,
+        ),
+        (
+            request(ID, &time, SIGNATURE, BODY),
+            TIME + 301,
+            Rejected::OutsideTolerance,
+        ),
+        (
+            request(ID, &time, SIGNATURE, BODY),
+            TIME - 301,
+            Rejected::OutsideTolerance,
+        ),
     ];
     for (request, now, rejected) in cases {
         assert_eq!(at(&request, now), Err(rejected), "{request:?}");
@@ -86,7 +135,14 @@ fn empty_and_short_keys_authenticate_nobody() {
 fn two_live_keys_are_both_tried() {
     let other = secret("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     let good = request(ID, &TIME.to_string(), SIGNATURE, BODY);
-    assert!(check(&good, &[other, secret(SECRET)], Timestamp::from_seconds(TIME)).is_ok());
+    assert!(
+        check(
+            &good,
+            &[other, secret(SECRET)],
+            Timestamp::from_seconds(TIME)
+        )
+        .is_ok()
+    );
 }
 
 proptest! {

@@ -11,19 +11,38 @@ use super::{Algorithm, TOLERANCE, from_hex, within_tolerance};
 ///
 /// # Errors
 /// [`Rejected`].
-pub fn check(request: &InboundRequest, secrets: &[Secret], now: Timestamp) -> Result<KeyId, Rejected> {
-    let header = request.header("stripe-signature").ok_or(Rejected::MissingSignature)?;
-    let items = || header.split(',').filter_map(|item| item.trim().split_once('='));
-    let time = items().find(|(name, _)| *name == "t").map(|(_, value)| value).ok_or(Rejected::Malformed)?;
+pub fn check(
+    request: &InboundRequest,
+    secrets: &[Secret],
+    now: Timestamp,
+) -> Result<KeyId, Rejected> {
+    let header = request
+        .header("stripe-signature")
+        .ok_or(Rejected::MissingSignature)?;
+    let items = || {
+        header
+            .split(',')
+            .filter_map(|item| item.trim().split_once('='))
+    };
+    let time = items()
+        .find(|(name, _)| *name == "t")
+        .map(|(_, value)| value)
+        .ok_or(Rejected::Malformed)?;
     let seconds: i64 = time.parse().map_err(|_| Rejected::Malformed)?;
-    let keys: Vec<&Secret> = secrets.iter().filter(|secret| secret.value.len() >= 16).collect();
+    let keys: Vec<&Secret> = secrets
+        .iter()
+        .filter(|secret| secret.value.len() >= 16)
+        .collect();
     if keys.is_empty() {
         return Err(Rejected::NoSecret);
     }
     let parts: [&[u8]; 3] = [time.as_bytes(), b".", &request.body];
-    let tags = items().filter(|(name, _)| *name == "v1").filter_map(|(_, value)| from_hex(value));
+    let tags = items()
+        .filter(|(name, _)| *name == "v1")
+        .filter_map(|(_, value)| from_hex(value));
     let holds = tags.filter(|tag| !tag.is_empty()).find_map(|tag| {
-        keys.iter().find(|secret| Algorithm::Sha256.verify(&secret.value, &parts, &tag))
+        keys.iter()
+            .find(|secret| Algorithm::Sha256.verify(&secret.value, &parts, &tag))
     });
     let key_id = holds.ok_or(Rejected::BadSignature)?.key_id.clone();
     if !within_tolerance(Timestamp::from_seconds(seconds), now, TOLERANCE) {
@@ -57,11 +76,30 @@ mod tests {
         let tag = "d95c6b7477fbd7e9f90b1b0ef5f9c7ac25abca5382460e0d988c2b2a5b71b990";
         let header = format!("t=1700000000,v1={tag}");
         assert!(checked(&header, body, 1_700_000_000).is_ok());
-        assert!(checked(&format!("t=1700000000,v1=00,v0=x,v1={tag}"), body, 1_700_000_300).is_ok());
-        assert_eq!(checked(&header, body, 1_700_000_301), Err(Rejected::OutsideTolerance));
-        assert_eq!(checked(&header, "{}", 1_700_000_000), Err(Rejected::BadSignature));
+        assert!(
+            checked(
+                &format!("t=1700000000,v1=00,v0=x,v1={tag}"),
+                body,
+                1_700_000_300
+            )
+            .is_ok()
+        );
+        assert_eq!(
+            checked(&header, body, 1_700_000_301),
+            Err(Rejected::OutsideTolerance)
+        );
+        assert_eq!(
+            checked(&header, "{}", 1_700_000_000),
+            Err(Rejected::BadSignature)
+        );
         assert_eq!(checked("v1=00", body, 0), Err(Rejected::Malformed));
-        assert_eq!(checked(&format!("t=1700000001,v1={tag}"), body, 1_700_000_001), Err(Rejected::BadSignature));
-        assert_eq!(checked("t=1700000000,v1=", body, 1_700_000_000), Err(Rejected::BadSignature));
+        assert_eq!(
+            checked(&format!("t=1700000001,v1={tag}"), body, 1_700_000_001),
+            Err(Rejected::BadSignature)
+        );
+        assert_eq!(
+            checked("t=1700000000,v1=", body, 1_700_000_000),
+            Err(Rejected::BadSignature)
+        );
     }
 }

@@ -30,11 +30,20 @@ pub async fn callback(
         headers: request
             .headers()
             .iter()
-            .map(|(name, value)| (name.as_str().to_ascii_lowercase(), value.as_bytes().to_vec()))
+            .map(|(name, value)| {
+                (
+                    name.as_str().to_ascii_lowercase(),
+                    value.as_bytes().to_vec(),
+                )
+            })
             .collect(),
         body: body::raw(&mut payload).await?,
     };
-    let received = state.app.receive_notification(&provider, &account, &inbound).await.map_err(|_| unknown())?;
+    let received = state
+        .app
+        .receive_notification(&provider, &account, &inbound)
+        .await
+        .map_err(|_| unknown())?;
     match received.rejected {
         Some(rejected) => {
             let reason = rejected.as_str();
@@ -46,12 +55,15 @@ pub async fn callback(
             metrics::counter!("counterfoil_webhooks_received_total", "account" => account.to_string()).increment(1);
         }
     }
-    let status = StatusCode::from_u16(received.answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(received.answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.insert_header(("retry-after", "5"));
     }
-    let mut response = response.content_type(received.answer.content_type).body(received.answer.body);
+    let mut response = response
+        .content_type(received.answer.content_type)
+        .body(received.answer.body);
     response.extensions_mut().insert(AsIs);
     Ok(response)
 }

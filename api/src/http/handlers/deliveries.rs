@@ -17,7 +17,11 @@ use super::requests::cursor;
 use crate::app::deliveries::DeliveryFilter;
 
 /// `GET /v1/deliveries?state=&subscriber=&payment_request_id=&cursor=&limit=`
-pub async fn list(request: HttpRequest, call: Call, state: Data<HttpState>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    request: HttpRequest,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
     let query = query(&request);
     if let Some(wanted) = query.get("state")
         && !QueueState::ALL.iter().any(|known| known.as_str() == wanted)
@@ -30,16 +34,30 @@ pub async fn list(request: HttpRequest, call: Call, state: Data<HttpState>) -> R
         subject: query.get("payment_request_id").cloned(),
     };
     let after = cursor(query.get("cursor"))?;
-    let page =
-        state.app.list_deliveries(&call.caller.merchant, &filter, after, limit(query.get("limit"))?).await?;
+    let page = state
+        .app
+        .list_deliveries(
+            &call.caller.merchant,
+            &filter,
+            after,
+            limit(query.get("limit"))?,
+        )
+        .await?;
     let rows: Vec<Value> = page.rows.iter().map(shown).collect();
     let next = page.next.map(|cursor| cursor.to_string());
     Ok(HttpResponse::Ok().json(json!({ "deliveries": rows, "next": next })))
 }
 
 /// `GET /v1/deliveries/{id}`: the exact body, the outcomes, and what the receiver answered.
-pub async fn read(path: Path<String>, call: Call, state: Data<HttpState>) -> Result<HttpResponse, Problem> {
-    let detail = state.app.delivery(&call.caller.merchant, &id(path)?).await?;
+pub async fn read(
+    path: Path<String>,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    let detail = state
+        .app
+        .delivery(&call.caller.merchant, &id(path)?)
+        .await?;
     let answers: Vec<Value> = detail
         .answers
         .iter()
@@ -91,15 +109,20 @@ async fn order(
     let (code, text): (ReasonCode, Option<String>) = fields::read(body.clone(), |fields| {
         let code = fields.required("reason");
         let text: Option<String> = fields.optional("text");
-        if text.as_ref().is_some_and(|text| domain::pan::find_card_number(text.as_bytes()).is_some()) {
+        if text
+            .as_ref()
+            .is_some_and(|text| domain::pan::find_card_number(text.as_bytes()).is_some())
+        {
             fields.complain("text", "holds something that looks like a card number");
         }
         Some((code?, text))
     })?;
     // Words of a person never go into a fingerprint.
     let context = call.context(&state, id.as_str(), &json!({ "reason": code }))?;
-    let after =
-        state.app.command_delivery(&call.caller.merchant, &id, &context, &command, (code, text)).await?;
+    let after = state
+        .app
+        .command_delivery(&call.caller.merchant, &id, &context, &command, (code, text))
+        .await?;
     let told = match after.state {
         domain::delivery::State::Open => "due",
         domain::delivery::State::Delivered => "delivered",

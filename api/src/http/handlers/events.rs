@@ -29,18 +29,31 @@ pub async fn read_events(
     let query = query(&request);
     let limit = limit(query.get("limit"))?;
     let wanted = query.get("type");
-    let until = query.get("until").map(|text| parse_time("until", text)).transpose()?;
-    let mut after = query.get("after").map(|text| parse_position("after", text)).transpose()?;
+    let until = query
+        .get("until")
+        .map(|text| parse_time("until", text))
+        .transpose()?;
+    let mut after = query
+        .get("after")
+        .map(|text| parse_position("after", text))
+        .transpose()?;
     let (mut events, mut scanned, mut done) = (vec![], 0, false);
     while events.len() < limit && scanned < SCANNED_MAX && !done {
-        let page = state.app.recorder.store().read_all(after, &Filter::all(), PAGE_MAX).await;
+        let page = state
+            .app
+            .recorder
+            .store()
+            .read_all(after, &Filter::all(), PAGE_MAX)
+            .await;
         let page = page.map_err(|error| Problem::from(AppError::from(error)))?;
         let before = after;
         scanned += PAGE_MAX;
         after = page.next;
         done = page.next == page.head || page.next == before;
         for recorded in page.events {
-            let envelope = recorded.envelope().map_err(|error| Problem::from(AppError::bug(error)))?;
+            let envelope = recorded
+                .envelope()
+                .map_err(|error| Problem::from(AppError::bug(error)))?;
             if until.is_some_and(|until| envelope.recorded_at > until) {
                 (after, done) = (Some(recorded.position), true);
                 break;
@@ -68,13 +81,28 @@ pub async fn read_stream(
     let not_found = || Problem::new(&problem::NOT_FOUND);
     let stream = StreamId::parse(path.into_inner()).map_err(|_| not_found())?;
     let query = query(&request);
-    let number = |name: &'static str| query.get(name).map(|text| parse_version(name, text)).transpose();
-    let (from, until) = (number("from")?.unwrap_or(Version::FIRST), number("until_version")?);
+    let number = |name: &'static str| {
+        query
+            .get(name)
+            .map(|text| parse_version(name, text))
+            .transpose()
+    };
+    let (from, until) = (
+        number("from")?.unwrap_or(Version::FIRST),
+        number("until_version")?,
+    );
     let limit = limit(query.get("limit"))?;
-    let read = state.app.recorder.store().read_stream(&stream, from, limit).await;
+    let read = state
+        .app
+        .recorder
+        .store()
+        .read_stream(&stream, from, limit)
+        .await;
     let mut events = read.map_err(|error| Problem::from(AppError::from(error)))?;
     let first = events.first().ok_or_else(not_found)?;
-    let envelope = first.envelope().map_err(|error| Problem::from(AppError::bug(error)))?;
+    let envelope = first
+        .envelope()
+        .map_err(|error| Problem::from(AppError::bug(error)))?;
     if envelope.merchant.as_ref() != Some(&call.caller.merchant) {
         return Err(not_found());
     }
@@ -90,17 +118,25 @@ pub async fn read_trail(
     call: Call,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let id = PaymentRequestId::parse(path.into_inner()).map_err(|_| Problem::new(&problem::NOT_FOUND))?;
+    let id = PaymentRequestId::parse(path.into_inner())
+        .map_err(|_| Problem::new(&problem::NOT_FOUND))?;
     state.app.visible_request(&call.caller, &id).await?;
     let stream = StreamId::payment_request(&id);
     let mut steps = vec![];
     let mut from = Version::FIRST;
     loop {
-        let page = state.app.recorder.store().read_stream(&stream, from, PAGE_MAX).await;
+        let page = state
+            .app
+            .recorder
+            .store()
+            .read_stream(&stream, from, PAGE_MAX)
+            .await;
         let page = page.map_err(|error| Problem::from(AppError::from(error)))?;
         let full = page.len() == PAGE_MAX;
         for recorded in page {
-            let event = recorded.envelope().map_err(|error| Problem::from(AppError::bug(error)))?;
+            let event = recorded
+                .envelope()
+                .map_err(|error| Problem::from(AppError::bug(error)))?;
             from = recorded.record.version.next();
             steps.push(json!({
                 "what": event.event_type,
@@ -125,7 +161,11 @@ pub async fn read_trail(
     }
 }
 
-fn answer(request: &HttpRequest, events: &[Recorded], cursor: Value) -> Result<HttpResponse, Problem> {
+fn answer(
+    request: &HttpRequest,
+    events: &[Recorded],
+    cursor: Value,
+) -> Result<HttpResponse, Problem> {
     let accepts = text(request.headers(), "accept").unwrap_or_default();
     if accepts.contains("application/x-ndjson") {
         let mut lines = vec![];
@@ -141,14 +181,16 @@ fn answer(request: &HttpRequest, events: &[Recorded], cursor: Value) -> Result<H
     }
     let mut shown = Vec::with_capacity(events.len());
     for recorded in events {
-        let record: Value = serde_json::from_slice(&recorded.record.bytes).map_err(AppError::bug)?;
+        let record: Value =
+            serde_json::from_slice(&recorded.record.bytes).map_err(AppError::bug)?;
         shown.push(json!({
             "position": recorded.position,
             "leaf_hash": recorded.record.leaf_hash(),
             "record": record,
         }));
     }
-    Ok(HttpResponse::Ok().json(json!({ "events": shown, "next": cursor["next"], "done": cursor["done"] })))
+    Ok(HttpResponse::Ok()
+        .json(json!({ "events": shown, "next": cursor["next"], "done": cursor["done"] })))
 }
 
 /// 1 to 500; 100 without.
@@ -161,7 +203,10 @@ pub(super) fn limit(text: Option<&String>) -> Result<usize, Problem> {
 }
 
 pub(super) fn parameter(name: &str, detail: &str) -> Problem {
-    let errors = vec![FieldProblem { pointer: name.to_owned(), detail: detail.to_owned() }];
+    let errors = vec![FieldProblem {
+        pointer: name.to_owned(),
+        detail: detail.to_owned(),
+    }];
     Problem::new(&problem::INVALID).errors(errors)
 }
 
@@ -170,7 +215,9 @@ fn parse_position(name: &str, text: &str) -> Result<Position, Problem> {
 }
 
 fn parse_version(name: &str, text: &str) -> Result<Version, Problem> {
-    text.parse().map(Version).map_err(|_| parameter(name, "must be a whole number"))
+    text.parse()
+        .map(Version)
+        .map_err(|_| parameter(name, "must be a whole number"))
 }
 
 fn parse_time(name: &str, text: &str) -> Result<Timestamp, Problem> {

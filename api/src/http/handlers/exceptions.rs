@@ -11,14 +11,21 @@ use super::events::{limit, parameter};
 use super::requests::cursor;
 
 /// `GET /v1/exceptions?state=open&cursor=&limit=`: the most urgent first.
-pub async fn list(request: HttpRequest, call: Call, state: Data<HttpState>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    request: HttpRequest,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
     let query = query(&request);
     let wanted = query.get("state").map_or("open", String::as_str);
     if !matches!(wanted, "open" | "resolved") {
         return Err(parameter("state", "must be open or resolved"));
     }
     let after = cursor(query.get("cursor"))?;
-    let page = state.app.list_exceptions(&call.caller, wanted, after, limit(query.get("limit"))?).await?;
+    let page = state
+        .app
+        .list_exceptions(&call.caller, wanted, after, limit(query.get("limit"))?)
+        .await?;
     let now = state.app.recorder.now();
     let rows: Vec<_> = page
         .rows

@@ -18,9 +18,16 @@ pub async fn live() -> HttpResponse {
 /// `GET /health/ready`: every part works, or which does not.
 pub async fn ready(state: Data<HttpState>) -> HttpResponse {
     let parts = state.health.parts();
-    let mut response =
-        if state.health.ready() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    let status = if state.health.ready() { "ready" } else { "not_ready" };
+    let mut response = if state.health.ready() {
+        HttpResponse::Ok()
+    } else {
+        HttpResponse::ServiceUnavailable()
+    };
+    let status = if state.health.ready() {
+        "ready"
+    } else {
+        "not_ready"
+    };
     let mut response = response.json(json!({ "status": status, "parts": parts }));
     response.extensions_mut().insert(AsIs);
     response
@@ -28,12 +35,16 @@ pub async fn ready(state: Data<HttpState>) -> HttpResponse {
 
 /// `GET /metrics`
 pub async fn metrics(state: Data<HttpState>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(state.metrics.render())
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4")
+        .body(state.metrics.render())
 }
 
 /// `GET /openapi.json`
 pub async fn openapi(_: HttpRequest) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(super::super::openapi::document().to_string())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(super::super::openapi::document().to_string())
 }
 
 /// `GET /v1/projections`

@@ -5,9 +5,9 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::ids::{AccountSlug, PaymentRequestId};
 use domain::money::Money;
+use domain::payment::Label;
 use domain::payment::event::{NoticeKind, PrecheckVerdict};
 use domain::payment::terms::CatalogueLine;
-use domain::payment::Label;
 use domain::time::Timestamp;
 use projections::ports::Cursor;
 use serde_json::json;
@@ -40,21 +40,37 @@ pub async fn issue_quote(
     let new = fields::read(command.clone(), |fields| {
         let order = new_order(fields);
         let amount = fields.required("amount");
-        let valid_for_s = fields.within("valid_for_s", 1..=QUOTE_LIFE_S_MAX).unwrap_or(24 * 3600);
+        let valid_for_s = fields
+            .within("valid_for_s", 1..=QUOTE_LIFE_S_MAX)
+            .unwrap_or(24 * 3600);
         let correlation_id = fields.optional("correlation_id");
-        Some(NewQuote { order: order?, amount: amount?, valid_for_s, correlation_id })
+        Some(NewQuote {
+            order: order?,
+            amount: amount?,
+            valid_for_s,
+            correlation_id,
+        })
     })?;
     let context = call.context(&state, "", &command)?;
     let issued = state.app.issue_quote(&call.caller, &context, new).await?;
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, format!("/v1/quotes/{}", issued.quote.id)));
-    position(&mut response, issued.position.map(|p| p.to_string()), issued.replayed);
+    position(
+        &mut response,
+        issued.position.map(|p| p.to_string()),
+        issued.replayed,
+    );
     Ok(response.json(issued.quote))
 }
 
 /// `GET /v1/quotes/{quote_id}`
-pub async fn read_quote(path: Path<String>, call: Call, state: Data<HttpState>) -> Result<HttpResponse, Problem> {
-    let id = domain::ids::QuoteId::parse(path.into_inner()).map_err(|_| Problem::new(&problem::NOT_FOUND))?;
+pub async fn read_quote(
+    path: Path<String>,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    let id = domain::ids::QuoteId::parse(path.into_inner())
+        .map_err(|_| Problem::new(&problem::NOT_FOUND))?;
     Ok(HttpResponse::Ok().json(state.app.quote(&call.caller, &id).await?))
 }
 
@@ -69,7 +85,10 @@ pub async fn create(
     let new = fields::read(command.clone(), new_payment_request)?;
     let mut context = call.context(&state, "", &command)?;
     context.correlation_id = new.correlation_id.clone();
-    let executed = state.app.create_payment_request(&call.caller, &context, new).await?;
+    let executed = state
+        .app
+        .create_payment_request(&call.caller, &context, new)
+        .await?;
     let location = format!("/v1/payment-requests/{}", executed.request.terms().id);
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, location));
@@ -80,11 +99,18 @@ fn new_order(fields: &mut Fields<'_>) -> Option<NewOrder> {
     let order_id = fields.required("order_id");
     let scenario = fields.required("scenario");
     let customer_ref = fields.optional("customer_ref");
-    Some(NewOrder { order_id: order_id?, scenario: scenario?, customer_ref })
+    Some(NewOrder {
+        order_id: order_id?,
+        scenario: scenario?,
+        customer_ref,
+    })
 }
 
 fn new_payment_request(fields: &mut Fields<'_>) -> Option<NewPaymentRequest> {
-    let ways = ["quote_id", "items", "amount"].iter().filter(|name| fields.has(name)).count();
+    let ways = ["quote_id", "items", "amount"]
+        .iter()
+        .filter(|name| fields.has(name))
+        .count();
     if ways != 1 {
         fields.complain("quote_id", "send exactly one of quote_id, items and amount");
     }
@@ -93,16 +119,25 @@ fn new_payment_request(fields: &mut Fields<'_>) -> Option<NewPaymentRequest> {
     } else if fields.has("items") {
         let lines: Option<Vec<CatalogueLine>> = fields.required("items");
         let order = new_order(fields);
-        lines.zip(order).map(|(lines, order)| Pricing::Items { lines, order })
+        lines
+            .zip(order)
+            .map(|(lines, order)| Pricing::Items { lines, order })
     } else {
         let amount: Option<Money> = fields.optional("amount");
         let order = new_order(fields);
-        amount.zip(order).map(|(amount, order)| Pricing::Amount { amount, order })
+        amount
+            .zip(order)
+            .map(|(amount, order)| Pricing::Amount { amount, order })
     };
     let expires_in_s = fields.within("expires_in_s", 1..=REQUEST_LIFE_S_MAX);
     let supersede = fields.optional("supersede").unwrap_or(false);
     let correlation_id = fields.optional("correlation_id");
-    Some(NewPaymentRequest { pricing: pricing?, expires_in_s, supersede, correlation_id })
+    Some(NewPaymentRequest {
+        pricing: pricing?,
+        expires_in_s,
+        supersede,
+        correlation_id,
+    })
 }
 
 /// `GET /v1/payment-requests/{id}`: from the stream, so it is never behind.
@@ -119,9 +154,16 @@ pub async fn read(
 }
 
 /// `GET /v1/payment-requests?order_id=&status=&since=&cursor=&limit=`
-pub async fn list(request: HttpRequest, call: Call, state: Data<HttpState>) -> Result<HttpResponse, Problem> {
+pub async fn list(
+    request: HttpRequest,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
     if let Some(wanted) = state.wait_for(&request)?
-        && !state.app.wait_for_view(&projections::views::order_status::SPEC, wanted).await?
+        && !state
+            .app
+            .wait_for_view(&projections::views::order_status::SPEC, wanted)
+            .await?
     {
         return Err(Problem::new(&problem::VIEW_BEHIND));
     }
@@ -131,7 +173,10 @@ pub async fn list(request: HttpRequest, call: Call, state: Data<HttpState>) -> R
     {
         return Err(parameter("status", "is not a status"));
     }
-    let since = query.get("since").map(|text| Timestamp::parse(text)).transpose();
+    let since = query
+        .get("since")
+        .map(|text| Timestamp::parse(text))
+        .transpose();
     let filter = RequestFilter {
         order_id: query.get("order_id").cloned(),
         label: query.get("status").cloned(),
@@ -139,9 +184,16 @@ pub async fn list(request: HttpRequest, call: Call, state: Data<HttpState>) -> R
     };
     let limit = limit(query.get("limit"))?;
     let after = cursor(query.get("cursor"))?;
-    let page = state.app.list_requests(&call.caller, &filter, after, limit).await?;
+    let page = state
+        .app
+        .list_requests(&call.caller, &filter, after, limit)
+        .await?;
     let now = state.app.recorder.now();
-    let rows: Vec<_> = page.rows.iter().map(|row| shown_row(&call.caller, row, now)).collect();
+    let rows: Vec<_> = page
+        .rows
+        .iter()
+        .map(|row| shown_row(&call.caller, row, now))
+        .collect();
     let next = page.next.map(|cursor| cursor.to_string());
     Ok(HttpResponse::Ok().json(json!({ "payment_requests": rows, "next": next })))
 }
@@ -156,9 +208,13 @@ pub async fn start_attempt(
 ) -> Result<HttpResponse, Problem> {
     let id = request_id(path)?;
     let command = body::json_or_empty(&request, &mut payload).await?;
-    let account: Option<AccountSlug> = fields::read(command.clone(), |fields| Some(fields.optional("account")))?;
+    let account: Option<AccountSlug> =
+        fields::read(command.clone(), |fields| Some(fields.optional("account")))?;
     let context = call.context(&state, id.as_str(), &command)?;
-    let executed = state.app.start_attempt(&call.caller, &context, &id, account.as_ref()).await?;
+    let executed = state
+        .app
+        .start_attempt(&call.caller, &context, &id, account.as_ref())
+        .await?;
     Ok(answer(HttpResponse::Created(), &call, &state, &executed))
 }
 
@@ -179,7 +235,10 @@ pub async fn precheck(
         Some((amount?, account, attempt_no))
     })?;
     let context = call.context(&state, id.as_str(), &command)?;
-    let (verdict, replayed) = state.app.precheck(&call.caller, &context, &id, attempt_no, account, amount).await?;
+    let (verdict, replayed) = state
+        .app
+        .precheck(&call.caller, &context, &id, attempt_no, account, amount)
+        .await?;
     let mut response = HttpResponse::Ok();
     position(&mut response, None, replayed);
     Ok(response.json(match verdict {
@@ -227,7 +286,10 @@ pub async fn record_notice(
     })?;
     // What a customer wrote never goes into a fingerprint.
     let context = call.context(&state, id.as_str(), &notice.outline())?;
-    let executed = state.app.record_notice(&call.caller, &context, &id, notice).await?;
+    let executed = state
+        .app
+        .record_notice(&call.caller, &context, &id, notice)
+        .await?;
     Ok(answer(HttpResponse::Accepted(), &call, &state, &executed))
 }
 
@@ -242,12 +304,25 @@ fn answer(
     executed: &Executed,
 ) -> HttpResponse {
     response.insert_header((ETAG, format!("\"{}\"", executed.version)));
-    position(&mut response, executed.position.map(|p| p.to_string()), executed.replayed);
-    response.json(shown(&call.caller, &executed.request, executed.version, state.app.recorder.now()))
+    position(
+        &mut response,
+        executed.position.map(|p| p.to_string()),
+        executed.replayed,
+    );
+    response.json(shown(
+        &call.caller,
+        &executed.request,
+        executed.version,
+        state.app.recorder.now(),
+    ))
 }
 
 /// `Position` for reading one's own writes, and whether this is a first answer again.
-pub(super) fn position(response: &mut actix_web::HttpResponseBuilder, position: Option<String>, replayed: bool) {
+pub(super) fn position(
+    response: &mut actix_web::HttpResponseBuilder,
+    position: Option<String>,
+    replayed: bool,
+) {
     if let Some(value) = position.and_then(|text| HeaderValue::from_str(&text).ok()) {
         response.insert_header((HeaderName::from_static("position"), value));
     }
@@ -257,6 +332,8 @@ pub(super) fn position(response: &mut actix_web::HttpResponseBuilder, position: 
 }
 
 pub(super) fn cursor(text: Option<&String>) -> Result<Option<Cursor>, Problem> {
-    let parse = |text: &String| Cursor::parse(text).ok_or_else(|| parameter("cursor", "must be the next of a page"));
+    let parse = |text: &String| {
+        Cursor::parse(text).ok_or_else(|| parameter("cursor", "must be the next of a page"))
+    };
     text.map(parse).transpose()
 }

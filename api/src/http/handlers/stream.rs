@@ -39,11 +39,14 @@ pub async fn follow(
     call: Call,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let id = PaymentRequestId::parse(path.into_inner()).map_err(|_| Problem::new(&problem::NOT_FOUND))?;
+    let id = PaymentRequestId::parse(path.into_inner())
+        .map_err(|_| Problem::new(&problem::NOT_FOUND))?;
     state.app.visible_request(&call.caller, &id).await?;
     let state = state.into_inner();
     let place = state.stream_place(&call.caller.client, &id)?;
-    let seen = text(request.headers(), "last-event-id").and_then(|id| id.parse().ok()).map(Version);
+    let seen = text(request.headers(), "last-event-id")
+        .and_then(|id| id.parse().ok())
+        .map(Version);
     let follower = Follower {
         state,
         call,
@@ -58,7 +61,10 @@ pub async fn follow(
         let message = follower.next().await?;
         Some((Ok::<_, actix_web::Error>(Bytes::from(message)), follower))
     });
-    Ok(HttpResponse::Ok().content_type("text/event-stream").insert_header(("x-accel-buffering", "no")).streaming(body))
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(body))
 }
 
 impl Follower {
@@ -67,7 +73,12 @@ impl Follower {
     async fn next(&mut self) -> Option<String> {
         while !self.ended {
             let caller = self.state.directory.still(&self.call.caller)?;
-            let executed = self.state.app.visible_request(&caller, &self.id).await.ok()?;
+            let executed = self
+                .state
+                .app
+                .visible_request(&caller, &self.id)
+                .await
+                .ok()?;
             let news = self.seen != Some(executed.version);
             self.at = executed.position;
             if executed.request.label().is_terminal() {
@@ -79,7 +90,10 @@ impl Follower {
                 let now = self.state.app.recorder.now();
                 let view = shown(&caller, &executed.request, executed.version, now);
                 let data = serde_json::to_string(&view).ok()?;
-                return Some(format!("id: {}\nevent: status\ndata: {data}\n\n", executed.version));
+                return Some(format!(
+                    "id: {}\nevent: status\ndata: {data}\n\n",
+                    executed.version
+                ));
             }
             if self.ended {
                 return None;

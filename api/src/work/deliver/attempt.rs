@@ -39,8 +39,12 @@ const EXCERPT_BYTES_MAX: usize = 1024;
 const KEYS_MAX: usize = 3;
 /// Pauses between tries to record an outcome while the store is away; together well below the rest
 /// of the lease.
-const RECORD_AGAIN: [Duration; 4] =
-    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+const RECORD_AGAIN: [Duration; 4] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
 
 /// What a try came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,11 +66,17 @@ pub(super) enum Attempted {
 ///
 /// # Errors
 /// Outages before anything was sent.
-pub(super) async fn attempt(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attempted, AppError> {
+pub(super) async fn attempt(
+    app: &App,
+    http: &dyn HttpOut,
+    row: &DeliveryRow,
+) -> Result<Attempted, AppError> {
     let key = format!("delivery:{}", row.id);
     let now = app.recorder.now();
     let lease = app.ops.acquire(&key, app.recorder.node(), LEASE, now).await;
-    let Some(lease) = lease.map_err(AppError::bug)? else { return Ok(Attempted::Skipped) };
+    let Some(lease) = lease.map_err(AppError::bug)? else {
+        return Ok(Attempted::Skipped);
+    };
     let attempted = if lease.epoch > EPOCHS_MAX {
         tracing::error!(delivery = %row.id, epoch = lease.epoch, "delivery.crash_loop");
         stop_trying(app, row, &Command::Quarantine(OurFault::CrashLoop)).await
@@ -86,16 +96,24 @@ pub(super) async fn give_up(app: &App, row: &DeliveryRow) -> Result<(), AppError
     stop_trying(app, row, &Command::GiveUp).await.map(|_| ())
 }
 
-async fn stop_trying(app: &App, row: &DeliveryRow, command: &Command) -> Result<Attempted, AppError> {
+async fn stop_trying(
+    app: &App,
+    row: &DeliveryRow,
+    command: &Command,
+) -> Result<Attempted, AppError> {
     let folded = app.fold_delivery(&row.id).await?;
-    app.append_outcome(row, folded, &Context::job(ENTRY), command, None).await?;
+    app.append_outcome(row, folded, &Context::job(ENTRY), command, None)
+        .await?;
     Ok(Attempted::Skipped)
 }
 
 async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attempted, AppError> {
     // The row is a hint: the delivery's own stream decides, and the subscriber's.
     let folded = app.fold_delivery(&row.id).await?;
-    let open = folded.state.as_ref().is_none_or(|known| known.state == State::Open);
+    let open = folded
+        .state
+        .as_ref()
+        .is_none_or(|known| known.state == State::Open);
     if !open || folded.version != row.outcome_version {
         return Ok(Attempted::Skipped);
     }
@@ -113,16 +131,25 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
     let sent = if keys.is_empty() {
         Err(Failure::NoKey)
     } else {
-        http.send(request(app, &subscriber, row, &keys, &body, sent_at)).await.map_err(Failure::Http)
+        http.send(request(app, &subscriber, row, &keys, &body, sent_at))
+            .await
+            .map_err(Failure::Http)
     };
     let latency = app.recorder.clock().monotonic().saturating_sub(started);
-    metrics::histogram!("counterfoil_delivery_seconds", "subscriber" => subscriber.id.to_string()).record(latency);
+    metrics::histogram!("counterfoil_delivery_seconds", "subscriber" => subscriber.id.to_string())
+        .record(latency);
     if let Ok(answer) = &sent {
         keep_excerpt(app, row, answer).await;
     }
-    let wish = sent.as_ref().ok().and_then(|answer| answer.header("retry-after"));
+    let wish = sent
+        .as_ref()
+        .ok()
+        .and_then(|answer| answer.header("retry-after"));
     let wish = wish.and_then(|header| retry_after(header, app.recorder.now()));
-    let status = sent.as_ref().map(|answer| answer.status).map_err(|failure| *failure);
+    let status = sent
+        .as_ref()
+        .map(|answer| answer.status)
+        .map_err(|failure| *failure);
     let answer = Answer {
         result: status,
         retry_after: wish,
@@ -136,10 +163,20 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
         return Ok(Attempted::Unrecorded);
     }
     if status == Ok(410) {
-        app.pause_subscriber(&row.merchant, &subscriber.id, &Context::job(ENTRY), PausedWhy::Gone).await?;
+        app.pause_subscriber(
+            &row.merchant,
+            &subscriber.id,
+            &Context::job(ENTRY),
+            PausedWhy::Gone,
+        )
+        .await?;
     }
     let cool_down = wish.filter(|_| matches!(status, Ok(429 | 503)));
-    Ok(if matches!(status, Ok(200..=299)) { Attempted::Arrived } else { Attempted::Failed { cool_down } })
+    Ok(if matches!(status, Ok(200..=299)) {
+        Attempted::Arrived
+    } else {
+        Attempted::Failed { cool_down }
+    })
 }
 
 /// Headers are those of Standard Webhooks; the time is that of this try, the id that of the delivery.
@@ -152,25 +189,39 @@ fn request(
     sent_at: Timestamp,
 ) -> OutRequest {
     let seconds = sent_at.seconds();
-    let signatures: Vec<String> =
-        keys.iter().map(|(_, key)| signature::sign(key, row.id.as_str(), seconds, body.as_bytes())).collect();
+    let signatures: Vec<String> = keys
+        .iter()
+        .map(|(_, key)| signature::sign(key, row.id.as_str(), seconds, body.as_bytes()))
+        .collect();
     let mut span = [0; 8];
     app.recorder.entropy().fill(&mut span);
     let trace = row.event_id.to_string().replace('-', "");
     let headers = [
-        ("content-type", "application/cloudevents+json; charset=utf-8".to_owned()),
-        ("user-agent", concat!("counterfoil/", env!("CARGO_PKG_VERSION")).to_owned()),
+        (
+            "content-type",
+            "application/cloudevents+json; charset=utf-8".to_owned(),
+        ),
+        (
+            "user-agent",
+            concat!("counterfoil/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ),
         ("webhook-id", row.id.to_string()),
         ("webhook-timestamp", seconds.to_string()),
         ("webhook-signature", signatures.join(" ")),
         ("counterfoil-attempt", (row.attempts + 1).to_string()),
         ("counterfoil-generation", row.generation.to_string()),
-        ("traceparent", format!("00-{trace}-{:016x}-01", u64::from_be_bytes(span).max(1))),
+        (
+            "traceparent",
+            format!("00-{trace}-{:016x}-01", u64::from_be_bytes(span).max(1)),
+        ),
     ];
     OutRequest {
         method: "POST",
         url: subscriber.url.clone(),
-        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         body: body.as_bytes().to_vec(),
         deadline: DEADLINE,
         answer_bytes_max: ANSWER_BYTES_MAX,
@@ -178,11 +229,18 @@ fn request(
 }
 
 /// Records an outcome, and waits a while for a store that is away. False: it could not be recorded.
-async fn record(app: &App, row: &DeliveryRow, folded: &Folded<Delivery>, command: &Command) -> bool {
+async fn record(
+    app: &App,
+    row: &DeliveryRow,
+    folded: &Folded<Delivery>,
+    command: &Command,
+) -> bool {
     let context = Context::job(ENTRY);
     let mut pauses = RECORD_AGAIN.iter();
     loop {
-        let recorded = app.append_outcome(row, folded.clone(), &context, command, None).await;
+        let recorded = app
+            .append_outcome(row, folded.clone(), &context, command, None)
+            .await;
         match (recorded, pauses.next()) {
             (Ok(Some(_)), _) => return true,
             (Ok(None), _) => {
@@ -201,10 +259,18 @@ async fn record(app: &App, row: &DeliveryRow, folded: &Folded<Delivery>, command
     }
 }
 
-async fn signing_keys(app: &App, subscriber: &Subscriber) -> Result<Vec<(KeyId, Vec<u8>)>, AppError> {
+async fn signing_keys(
+    app: &App,
+    subscriber: &Subscriber,
+) -> Result<Vec<(KeyId, Vec<u8>)>, AppError> {
     let purpose = SecretPurpose::Subscriber(subscriber.id.to_string());
-    let live = app.secrets.active(&subscriber.merchant, &purpose, app.recorder.now()).await?;
-    let keys = live.into_iter().filter_map(|secret| Some((secret.key_id, signature::key(&secret.value)?)));
+    let live = app
+        .secrets
+        .active(&subscriber.merchant, &purpose, app.recorder.now())
+        .await?;
+    let keys = live
+        .into_iter()
+        .filter_map(|secret| Some((secret.key_id, signature::key(&secret.value)?)));
     Ok(keys.take(KEYS_MAX).collect())
 }
 
@@ -253,7 +319,12 @@ mod tests {
     use super::*;
 
     fn answer(body: &str) -> OutAnswer {
-        OutAnswer { status: 200, headers: vec![], body: body.as_bytes().to_vec(), cut: false }
+        OutAnswer {
+            status: 200,
+            headers: vec![],
+            body: body.as_bytes().to_vec(),
+            cut: false,
+        }
     }
 
     #[test]
@@ -268,9 +339,18 @@ mod tests {
     #[test]
     fn only_a_plain_document_number_is_taken() {
         let of = |body: &str| receiver_ref(&answer(body));
-        assert_eq!(of(r#"{"document_number": "INV-2026/17"}"#).as_deref(), Some("INV-2026/17"));
+        assert_eq!(
+            of(r#"{"document_number": "INV-2026/17"}"#).as_deref(),
+            Some("INV-2026/17")
+        );
         let long = format!(r#"{{"document_number": "{}"}}"#, "1".repeat(65));
-        for other in ["", "{}", r#"{"document_number": 7}"#, r#"{"document_number": "a b"}"#, &long] {
+        for other in [
+            "",
+            "{}",
+            r#"{"document_number": 7}"#,
+            r#"{"document_number": "a b"}"#,
+            &long,
+        ] {
             assert_eq!(of(other), None, "{other}");
         }
     }

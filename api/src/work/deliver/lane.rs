@@ -58,7 +58,12 @@ impl Lane {
         self.under_way.insert(delivery);
     }
 
-    pub(super) fn ended(&mut self, delivery: DeliveryId, attempted: &Attempted, monotonic: Duration) {
+    pub(super) fn ended(
+        &mut self,
+        delivery: DeliveryId,
+        attempted: &Attempted,
+        monotonic: Duration,
+    ) {
         self.under_way.remove(&delivery);
         match attempted {
             Attempted::Arrived => {}
@@ -110,8 +115,22 @@ mod tests {
         let mut lane = Lane::default();
         lane.started(id("a"));
         lane.ended(id("a"), &Attempted::Skipped, at(0));
-        assert_eq!((free(&mut lane, 0), lane.may_start(&id("a")), lane.passed_over()), (4, false, 1));
-        assert_eq!((free(&mut lane, 1), lane.may_start(&id("a")), lane.passed_over()), (4, true, 0));
+        assert_eq!(
+            (
+                free(&mut lane, 0),
+                lane.may_start(&id("a")),
+                lane.passed_over()
+            ),
+            (4, false, 1)
+        );
+        assert_eq!(
+            (
+                free(&mut lane, 1),
+                lane.may_start(&id("a")),
+                lane.passed_over()
+            ),
+            (4, true, 0)
+        );
     }
 
     #[test]
@@ -126,11 +145,29 @@ mod tests {
     #[test]
     fn the_receivers_own_wish_is_honoured_up_to_an_hour() {
         let mut lane = Lane::default();
-        lane.ended(id("a"), &Attempted::Failed { cool_down: Some(at(60)) }, at(0));
-        lane.ended(id("b"), &Attempted::Failed { cool_down: Some(at(5)) }, at(0));
+        lane.ended(
+            id("a"),
+            &Attempted::Failed {
+                cool_down: Some(at(60)),
+            },
+            at(0),
+        );
+        lane.ended(
+            id("b"),
+            &Attempted::Failed {
+                cool_down: Some(at(5)),
+            },
+            at(0),
+        );
         lane.ended(id("c"), &Attempted::Failed { cool_down: None }, at(0));
         assert_eq!((free(&mut lane, 59), free(&mut lane, 60)), (0, 4));
-        lane.ended(id("a"), &Attempted::Failed { cool_down: Some(at(1_000_000)) }, at(0));
+        lane.ended(
+            id("a"),
+            &Attempted::Failed {
+                cool_down: Some(at(1_000_000)),
+            },
+            at(0),
+        );
         assert_eq!(free(&mut lane, 3600), 4);
     }
 }

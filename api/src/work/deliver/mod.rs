@@ -91,7 +91,11 @@ pub async fn run(app: Arc<App>, http: Arc<dyn HttpOut>, health: Arc<Health>, mut
         }
         let news = head != seen;
         seen = head;
-        soon = if news { SOON_MAX } else { soon.saturating_sub(1) };
+        soon = if news {
+            SOON_MAX
+        } else {
+            soon.saturating_sub(1)
+        };
         let hurry = news || (soon > 0 && dispatcher.view_is_behind(seen).await);
         tokio::select! {
             biased;
@@ -129,21 +133,35 @@ impl Dispatcher {
 
     async fn start_for(&mut self, row: &SubscriberRow) -> Result<(), AppError> {
         let id = &row.subscriber.id;
-        let (now, monotonic) = (self.app.recorder.now(), self.app.recorder.clock().monotonic());
+        let (now, monotonic) = (
+            self.app.recorder.now(),
+            self.app.recorder.clock().monotonic(),
+        );
         if row.breaker.probe_at().is_some_and(|at| at > now) {
             self.left_alone.push(id.clone());
             return self.give_up_old(row).await;
         }
         let lane = self.lanes.entry(id.clone()).or_default();
-        let free = lane.free(&row.breaker, now, monotonic).min(IN_ALL.saturating_sub(self.tasks.len()));
+        let free = lane
+            .free(&row.breaker, now, monotonic)
+            .min(IN_ALL.saturating_sub(self.tasks.len()));
         if free == 0 {
             return Ok(());
         }
         let wanted = free + lane.passed_over().min(PASSED_OVER_MAX);
         let due = self.app.due_deliveries(id.as_str(), now, wanted).await?;
-        for delivery in due.into_iter().filter(|delivery| lane.may_start(&delivery.id)).take(free).collect::<Vec<_>>() {
+        for delivery in due
+            .into_iter()
+            .filter(|delivery| lane.may_start(&delivery.id))
+            .take(free)
+            .collect::<Vec<_>>()
+        {
             lane.started(delivery.id.clone());
-            self.tasks.spawn(try_once(Arc::clone(&self.app), Arc::clone(&self.http), delivery));
+            self.tasks.spawn(try_once(
+                Arc::clone(&self.app),
+                Arc::clone(&self.http),
+                delivery,
+            ));
         }
         Ok(())
     }
@@ -154,7 +172,11 @@ impl Dispatcher {
         if row.breaker.open_since().is_none_or(|since| since > limit) {
             return Ok(());
         }
-        for delivery in self.app.due_deliveries(row.subscriber.id.as_str(), limit, GIVEN_UP_PER_TURN).await? {
+        for delivery in self
+            .app
+            .due_deliveries(row.subscriber.id.as_str(), limit, GIVEN_UP_PER_TURN)
+            .await?
+        {
             give_up(&self.app, &delivery).await?;
         }
         Ok(())
@@ -162,7 +184,9 @@ impl Dispatcher {
 
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         // A task catches its own panics and nobody aborts one, so there is always a result.
-        let Ok((subscriber, delivery, attempted)) = ended else { return };
+        let Ok((subscriber, delivery, attempted)) = ended else {
+            return;
+        };
         let monotonic = self.app.recorder.clock().monotonic();
         let result = match attempted {
             Attempted::Arrived => "arrived",
@@ -175,12 +199,22 @@ impl Dispatcher {
         };
         let label = subscriber.to_string();
         metrics::counter!("counterfoil_delivery_attempts_total", "subscriber" => label, "result" => result).increment(1);
-        self.lanes.entry(subscriber).or_default().ended(delivery, &attempted, monotonic);
+        self.lanes
+            .entry(subscriber)
+            .or_default()
+            .ended(delivery, &attempted, monotonic);
     }
 
     async fn view_is_behind(&self, head: Option<Position>) -> bool {
-        let standing = self.app.views.standing(&delivery_queue::SPEC, At::Live).await.ok();
-        let position = standing.and_then(|standing| standing.checkpoint).map(|checkpoint| checkpoint.position);
+        let standing = self
+            .app
+            .views
+            .standing(&delivery_queue::SPEC, At::Live)
+            .await
+            .ok();
+        let position = standing
+            .and_then(|standing| standing.checkpoint)
+            .map(|checkpoint| checkpoint.position);
         position < head
     }
 
@@ -190,7 +224,12 @@ impl Dispatcher {
             return;
         }
         self.erase_at = monotonic + ERASE_EVERY;
-        if let Err(error) = self.app.ops.erase_excerpts(self.app.recorder.now().minus(EXCERPTS_KEPT)).await {
+        if let Err(error) = self
+            .app
+            .ops
+            .erase_excerpts(self.app.recorder.now().minus(EXCERPTS_KEPT))
+            .await
+        {
             tracing::warn!(error = %error, "deliver.excerpts_not_erased");
         }
     }
@@ -203,7 +242,10 @@ impl Dispatcher {
 
 /// One try in a task of its own. A panic costs this try only: its lease stays and counts.
 async fn try_once(app: Arc<App>, http: Arc<dyn HttpOut>, row: DeliveryRow) -> Ended {
-    let attempted = match AssertUnwindSafe(attempt(&app, &*http, &row)).catch_unwind().await {
+    let attempted = match AssertUnwindSafe(attempt(&app, &*http, &row))
+        .catch_unwind()
+        .await
+    {
         Ok(Ok(attempted)) => attempted,
         Ok(Err(error)) => {
             tracing::warn!(delivery = %row.id, error = %error, "delivery.not_tried");

@@ -325,6 +325,28 @@ proptest! {
     }
 }
 
+/// A provider may state what it likes: totals stop at the end of 64 bits, and each capture is exact.
+#[test]
+fn absurd_amounts_add_up_without_overflow() {
+    let mut terms = terms();
+    terms.amount = amd(i64::MAX);
+    accumulating(&mut terms);
+    let almost = || captured("t1", amd(i64::MAX - 1));
+    let says = |fact| (Command::from(signed([fact])), open_time());
+    let steps = vec![
+        says(almost()),
+        says(refund_of("t1", i64::MAX - 1, "r1")),
+        says(captured("t2", amd(i64::MAX - 1))),
+        says(captured("t3", amd(i64::MAX))),
+        says(captured("t4", amd(i64::MAX))),
+        says(refund_failed("t1", "r1")),
+    ];
+    let (request, _) = live(terms, steps, read);
+    assert_eq!(request.label(), Label::Paid);
+    assert_eq!(request.applied().minor(), i64::MAX);
+    assert_eq!(request.unapplied(), [sum(i64::MAX)]);
+}
+
 /// To its record and back.
 fn through_the_log(event: &Event) -> Event {
     let encoded = encode(event);

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::delivery::Event as Outcome;
 use domain::delivery::event::{DeadReason, FailureClass, OurFault, Pair};
 use domain::delivery::id::delivery_id;
-use domain::delivery::Event as Outcome;
 use domain::subscriber::{self, PausedWhy};
 
 use super::super::delivery_queue::{DeliveryQueueView, DeliveryRow, QueueState, SubscriberRow};
@@ -82,14 +82,18 @@ impl Model {
         for (who, known) in &self.subscribers {
             if !known.removed && (known.opt_in || !opt_in) {
                 let subject = request_id(letter).to_string();
-                self.expected.insert((NAMES[*who].to_owned(), subject, version as u64));
+                self.expected
+                    .insert((NAMES[*who].to_owned(), subject, version as u64));
             }
         }
     }
 }
 
 fn opt_in(wanted: bool) -> BTreeSet<String> {
-    wanted.then(|| "exception_opened".to_owned()).into_iter().collect()
+    wanted
+        .then(|| "exception_opened".to_owned())
+        .into_iter()
+        .collect()
 }
 
 async fn rows(log: &Arc<FakeLog>) -> Vec<DeliveryRow> {
@@ -109,16 +113,34 @@ async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
                 opt_in: opt_in(wanted),
             };
             tell(log, &stream(who), &registered);
-            model.subscribers.insert(who, Known { opt_in: wanted, removed: false });
+            model.subscribers.insert(
+                who,
+                Known {
+                    opt_in: wanted,
+                    removed: false,
+                },
+            );
         }
         Turn::OptIn(who, wanted) => {
             if let Some(known) = model.subscribers.get_mut(&who) {
                 known.opt_in = wanted;
-                tell(log, &stream(who), &subscriber::Event::SubscriptionChanged { opt_in: opt_in(wanted) });
+                tell(
+                    log,
+                    &stream(who),
+                    &subscriber::Event::SubscriptionChanged {
+                        opt_in: opt_in(wanted),
+                    },
+                );
             }
         }
         Turn::Pause(who) if model.subscribers.contains_key(&who) => {
-            tell(log, &stream(who), &subscriber::Event::Paused { why: PausedWhy::Operator });
+            tell(
+                log,
+                &stream(who),
+                &subscriber::Event::Paused {
+                    why: PausedWhy::Operator,
+                },
+            );
             tell(log, &stream(who), &subscriber::Event::Resumed {});
         }
         Turn::Remove(who) => {
@@ -146,7 +168,10 @@ async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
             }
         }
         Turn::Outcome(which, end) => {
-            let open = rows(log).await.into_iter().filter(|row| row.state == QueueState::Due);
+            let open = rows(log)
+                .await
+                .into_iter()
+                .filter(|row| row.state == QueueState::Due);
             if let Some(row) = open.into_iter().nth(which) {
                 finish(log, &row, end);
             }
@@ -156,12 +181,20 @@ async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
 }
 
 fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
-    let of = Pair { subscriber: row.subscriber.clone(), event_id: row.event_id };
+    let of = Pair {
+        subscriber: row.subscriber.clone(),
+        event_id: row.event_id,
+    };
     assert_eq!(row.id, delivery_id(&of.subscriber, of.event_id));
     let stream = format!("delivery-{}", row.id);
     let (attempts, generation, http_status) = (row.attempts + 1, row.generation, Some(500));
-    let dead =
-        Outcome::DeadLettered { of: of.clone(), reason: DeadReason::Rejected, attempts, generation, http_status };
+    let dead = Outcome::DeadLettered {
+        of: of.clone(),
+        reason: DeadReason::Rejected,
+        attempts,
+        generation,
+        http_status,
+    };
     match end {
         End::Arrives => {
             let succeeded = Outcome::Succeeded {
@@ -180,17 +213,40 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
         End::Fails => {
             let (class, next_try_at) = (FailureClass::ServerError, at(99));
             let attempt_no = attempts;
-            let failed = Outcome::AttemptFailed { of, attempt_no, generation, class, http_status, next_try_at };
+            let failed = Outcome::AttemptFailed {
+                of,
+                attempt_no,
+                generation,
+                class,
+                http_status,
+                next_try_at,
+            };
             tell(log, &stream, &failed);
         }
         End::Dies => tell(log, &stream, &dead),
         End::DiesAndIsRedriven => {
             tell(log, &stream, &dead);
-            tell(log, &stream, &Outcome::Redriven { of, generation: generation + 1 });
+            tell(
+                log,
+                &stream,
+                &Outcome::Redriven {
+                    of,
+                    generation: generation + 1,
+                },
+            );
         }
         End::IsOurFault => {
             let fault = OurFault::CrashLoop;
-            tell(log, &stream, &Outcome::Quarantined { of, fault, attempts: row.attempts, generation });
+            tell(
+                log,
+                &stream,
+                &Outcome::Quarantined {
+                    of,
+                    fault,
+                    attempts: row.attempts,
+                    generation,
+                },
+            );
         }
         End::IsAbandoned => tell(log, &stream, &Outcome::Abandoned { of }),
     }
@@ -200,15 +256,27 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
 fn assert_in_order(rows: &[DeliveryRow]) {
     let mut families: BTreeMap<(String, String), Vec<&DeliveryRow>> = BTreeMap::new();
     for row in rows {
-        families.entry((row.subscriber.to_string(), row.subject.clone())).or_default().push(row);
+        families
+            .entry((row.subscriber.to_string(), row.subject.clone()))
+            .or_default()
+            .push(row);
     }
     for family in families.values_mut() {
         family.sort_by_key(|row| row.sequence);
-        let ended = |row: &&&DeliveryRow| matches!(row.state, QueueState::Delivered | QueueState::Abandoned);
-        let open: Vec<QueueState> = family.iter().skip_while(ended).map(|row| row.state).collect();
+        let ended = |row: &&&DeliveryRow| {
+            matches!(row.state, QueueState::Delivered | QueueState::Abandoned)
+        };
+        let open: Vec<QueueState> = family
+            .iter()
+            .skip_while(ended)
+            .map(|row| row.state)
+            .collect();
         if let Some((first, others)) = open.split_first() {
             assert_ne!(*first, QueueState::Held, "{open:?}");
-            assert!(others.iter().all(|state| *state == QueueState::Held), "{open:?}");
+            assert!(
+                others.iter().all(|state| *state == QueueState::Held),
+                "{open:?}"
+            );
         }
     }
 }
@@ -224,7 +292,11 @@ async fn left_alone_until(log: &Arc<FakeLog>) -> Option<Timestamp> {
 async fn a_subscriber_in_trouble_is_left_alone_until_it_answers_or_somebody_looks_after_it() {
     let (log, mut model) = (log(), Model::default());
     let mut turns = vec![Turn::Register(0, false)];
-    turns.extend(['a', 'b'].into_iter().flat_map(|letter| vec![Turn::Payment(letter); 4]));
+    turns.extend(
+        ['a', 'b']
+            .into_iter()
+            .flat_map(|letter| vec![Turn::Payment(letter); 4]),
+    );
     turns.extend([0, 1, 0, 1].map(|which| Turn::Outcome(which, End::Fails)));
     for turn in &turns {
         play(&log, &mut model, turn).await;
@@ -232,7 +304,13 @@ async fn a_subscriber_in_trouble_is_left_alone_until_it_answers_or_somebody_look
     assert_eq!(left_alone_until(&log).await, None);
     play(&log, &mut model, &Turn::Outcome(0, End::Fails)).await;
     assert!(left_alone_until(&log).await.is_some());
-    tell(&log, "subscriber-crm", &subscriber::Event::Paused { why: PausedWhy::Operator });
+    tell(
+        &log,
+        "subscriber-crm",
+        &subscriber::Event::Paused {
+            why: PausedWhy::Operator,
+        },
+    );
     assert!(left_alone_until(&log).await.is_some());
     tell(&log, "subscriber-crm", &subscriber::Event::Resumed {});
     assert_eq!(left_alone_until(&log).await, None);
