@@ -14,6 +14,7 @@ mod promise_01_terms;
 mod promise_02_idempotent_create;
 mod promise_03_bot;
 mod promise_06_repeats;
+mod python_verifies;
 mod tidy;
 mod view_engine;
 mod view_stores;

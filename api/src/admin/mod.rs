@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::app::clients::NewClient;
 use crate::app::context::Context;
 use crate::app::error::AppError;
 
@@ -203,7 +204,17 @@ pub async fn execute(
             token_days,
         } => {
             let created = app
-                .create_client(context, &id, &merchant, mode, role, scenarios, token_days)
+                .create_client(
+                    context,
+                    NewClient {
+                        id,
+                        merchant,
+                        mode,
+                        role,
+                        scenarios,
+                        token_days,
+                    },
+                )
                 .await?;
             Ok(shown_token(&created.0, &created.1.reveal()))
         }

@@ -23,6 +23,23 @@ const DECIDE_AGAIN_MAX: u32 = 8;
 /// A denied call of one client and route leaves one event per this time.
 const DENIED_EVERY: Duration = Duration::from_secs(3600);
 
+/// A client to be made.
+#[derive(Debug, Clone)]
+pub struct NewClient {
+    /// Its name.
+    pub id: ClientId,
+    /// Its merchant.
+    pub merchant: MerchantId,
+    /// Live or test money.
+    pub mode: Mode,
+    /// What it may do.
+    pub role: Role,
+    /// Which ways of selling it may use.
+    pub scenarios: BTreeSet<ScenarioId>,
+    /// Days until its first token expires.
+    pub token_days: u32,
+}
+
 impl App {
     /// A command to a client; decided again when somebody was faster.
     ///
@@ -82,14 +99,17 @@ impl App {
     pub async fn create_client(
         &self,
         context: &Context,
-        id: &ClientId,
-        merchant: &MerchantId,
-        mode: Mode,
-        role: Role,
-        scenarios: BTreeSet<ScenarioId>,
-        token_days: u32,
+        new: NewClient,
     ) -> Result<(Client, Token), AppError> {
-        let configured = self.merchant(merchant)?;
+        let NewClient {
+            id,
+            merchant,
+            mode,
+            role,
+            scenarios,
+            token_days,
+        } = new;
+        let configured = self.merchant(&merchant)?;
         for scenario in &scenarios {
             if !configured
                 .scenarios
@@ -104,10 +124,10 @@ impl App {
             merchant: merchant.clone(),
             mode,
         };
-        self.command_client(id, context, &create).await?;
-        self.command_client(id, context, &Command::Grant { role, scenarios })
+        self.command_client(&id, context, &create).await?;
+        self.command_client(&id, context, &Command::Grant { role, scenarios })
             .await?;
-        self.issue_token(context, id, token_days).await
+        self.issue_token(context, &id, token_days).await
     }
 
     /// Issues a further token; two may live at once.

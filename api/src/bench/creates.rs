@@ -14,6 +14,7 @@ use super::client::{Requests, post, pour};
 use super::scratch::Scratch;
 use super::timing::percent;
 use super::{BenchError, LEVELS};
+use crate::app::clients::NewClient;
 use crate::app::context::Context;
 use crate::compose::{self, Node, Opened};
 
@@ -64,12 +65,14 @@ async fn node(scratch: &Scratch) -> Result<(Node, String), BenchError> {
         let created = app
             .create_client(
                 &context,
-                &id,
-                &merchant,
-                Mode::Test,
-                Role::Backend,
-                scenarios,
-                1,
+                NewClient {
+                    id,
+                    merchant,
+                    mode: Mode::Test,
+                    role: Role::Backend,
+                    scenarios,
+                    token_days: 1,
+                },
             )
             .await;
         created.map_err(BenchError::at("client"))?.1.reveal()

@@ -61,7 +61,7 @@ pub(super) enum Command {
     /// Run a bank to try the ledger with: payment page, signed notifications, look-ups, scripts.
     #[command(after_help = "Examples:
   counterfoil sim-provider --secret-file sim.secret --api-key-file sim.key
-  counterfoil sim-provider --secret-file sim.secret --api-key-file sim.key --script 'pay after 2s; notify again x3'
+  counterfoil sim-provider --secret-file sim.secret --api-key-file sim.key --script pay
 
 Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder, late, slow, register, lookup
 (with after 2s, again x3, amount=100.00, currency=USD, account=other, status=declined ...).")]

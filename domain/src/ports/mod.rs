@@ -3,18 +3,20 @@
 mod event_store;
 mod http_out;
 mod keys;
+mod position;
 mod provider;
 mod world;
 
 pub use event_store::{
     AppendError, AppendRequest, Appended, BoxError, Claim, ClaimExpect, ClaimOwner, ClaimSpace,
-    EventStore, Expect, Filter, Outcome, Page, Position, ReadError, StoreIdentity,
+    EventStore, Expect, Filter, Outcome, Page, ReadError, StoreIdentity,
 };
 pub use http_out::{HttpOut, OutAnswer, OutError, OutRequest};
 pub use keys::{
     EvidenceBlob, EvidenceError, EvidenceStore, Keeping, Keyring, KeyringError, Secret,
     SecretPurpose, Secrets,
 };
+pub use position::Position;
 pub use provider::{
     Acknowledge, Authentic, InboundProvider, InboundRequest, LookUp, LookUpOutcome, NotUnderstood,
     ProviderAnswer, ProviderApi, RegisterOutcome, Registration, Rejected,

@@ -62,7 +62,7 @@ pub fn within_tolerance(signed: Timestamp, now: Timestamp, tolerance: Duration) 
 /// Bytes of lower- or upper-case hexadecimal text.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     let nibble = |b: u8| {

@@ -1,0 +1,124 @@
+//! The adapter of each provider account, and outgoing HTTP, from the configuration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use adapters::http_out::{AddressGuard, Cidr, HttpOutOptions, ReqwestOut};
+use adapters::providers::generic::{GenericApi, GenericInbound, Profile};
+use adapters::providers::sim::{SimApi, SimInbound};
+use adapters::providers::stripe::StripeInbound;
+use domain::config::ProviderAccount;
+use domain::ids::AccountSlug;
+use domain::ports::{Clock, HttpOut, ProviderApi, Secrets};
+
+use super::{StartError, part};
+use crate::app::registry::Provider;
+use crate::config::Settings;
+
+pub(super) fn providers(
+    settings: &Settings,
+    secrets: &Arc<dyn Secrets>,
+    clock: &Arc<dyn Clock>,
+) -> Result<BTreeMap<AccountSlug, Provider>, StartError> {
+    let mut providers = BTreeMap::new();
+    for config in &settings.merchants {
+        for account in &config.accounts {
+            let provider = provider(settings, config, account, secrets, clock)?;
+            providers.insert(account.account.clone(), provider);
+        }
+    }
+    Ok(providers)
+}
+
+fn provider(
+    settings: &Settings,
+    config: &domain::config::MerchantConfig,
+    account: &ProviderAccount,
+    secrets: &Arc<dyn Secrets>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Provider, StartError> {
+    let connection = settings.connections.get(account.account.as_str());
+    let unusable =
+        |what: &str| part("provider account")(format!("{}: {what}", account.account).into());
+    match account.provider.as_str() {
+        "sim" => {
+            let connection = connection.ok_or_else(|| unusable("has no connection"))?;
+            let url = connection
+                .url
+                .as_deref()
+                .ok_or_else(|| unusable("has no url"))?;
+            let http = http_out(&connection.allow_networks, connection.danger_allow_http)?;
+            let (merchant, slug) = (config.merchant.clone(), account.account.clone());
+            let api = SimApi::new(
+                url,
+                merchant,
+                slug,
+                http,
+                Arc::clone(secrets),
+                Arc::clone(clock),
+            );
+            Ok(Provider {
+                inbound: Arc::new(SimInbound),
+                api: Some(Arc::new(api) as Arc<dyn ProviderApi>),
+            })
+        }
+        "stripe" => Ok(Provider {
+            inbound: Arc::new(StripeInbound),
+            api: None,
+        }),
+        "generic" => {
+            let profile = connection.and_then(|connection| connection.profile.clone());
+            let profile = profile.ok_or_else(|| unusable("has no profile"))?;
+            let profile: Profile = profile
+                .try_into()
+                .map_err(|e: toml::de::Error| unusable(e.message()))?;
+            let mistakes = profile.mistakes();
+            if !mistakes.is_empty() {
+                return Err(unusable(&mistakes.join("; ")));
+            }
+            if account.look_up != profile.look_up.is_some() {
+                return Err(unusable(
+                    "look_up of the account and [look_up] of its profile belong together",
+                ));
+            }
+            let http = http_out(
+                connection.map_or(&[], |c| &c.allow_networks),
+                connection.is_some_and(|c| c.danger_allow_http),
+            )?;
+            let (merchant, slug) = (config.merchant.clone(), account.account.clone());
+            let api = GenericApi::new(
+                profile.clone(),
+                merchant,
+                slug,
+                http,
+                Arc::clone(secrets),
+                Arc::clone(clock),
+            );
+            let api = api.map(|api| Arc::new(api) as Arc<dyn ProviderApi>);
+            Ok(Provider {
+                inbound: Arc::new(GenericInbound::new(profile)),
+                api,
+            })
+        }
+        _ => Err(unusable("has no adapter")),
+    }
+}
+
+pub(super) fn http_out(
+    networks: &[String],
+    allow_http: bool,
+) -> Result<Arc<dyn HttpOut>, StartError> {
+    let parsed: Result<Vec<Cidr>, _> = networks
+        .iter()
+        .map(|network| Cidr::parse(network))
+        .collect();
+    let guard = AddressGuard::allowing(parsed.map_err(|e| part("networks")(e.into()))?);
+    let options = HttpOutOptions {
+        guard,
+        allow_http,
+        extra_roots_pem: vec![],
+    };
+    Ok(Arc::new(
+        ReqwestOut::new(options).map_err(|e| part("HTTP client")(e.into()))?,
+    ))
+}

@@ -1,0 +1,66 @@
+//! Outgoing requests, checked by a library that others wrote: PyPI `standardwebhooks`.
+//!
+//! `COUNTERFOIL_TEST_PYTHON` names a Python that has it; `.ci/run` makes one. Without it there is
+//! nothing to ask, and the test says so.
+
+use std::process::Command;
+
+use harness::delivery_world::DeliveryWorld;
+use harness::receiver::Receiver;
+use projections::views::delivery_queue::QueueState;
+use serde_json::json;
+
+/// Prints `ok` or `refused` per request.
+const ASK: &str = r#"
+import json, sys
+from standardwebhooks.webhooks import Webhook
+for request in json.load(open(sys.argv[1])):
+    try:
+        Webhook(request["secret"]).verify(request["body"], request["headers"])
+        print("ok")
+    except Exception:
+        print("refused")
+"#;
+
+#[tokio::test]
+async fn the_python_library_of_standard_webhooks_accepts_ours_and_refuses_altered_ones() {
+    let Ok(python) = std::env::var("COUNTERFOIL_TEST_PYTHON") else {
+        println!("COUNTERFOIL_TEST_PYTHON is not set: nobody to ask");
+        return;
+    };
+    let mut world = DeliveryWorld::start().await;
+    let crm = Receiver::start().await;
+    let secret = world.subscribe("crm", &crm.url()).await;
+    world.pay('a').await;
+    world.pay('b').await;
+    let arrived = |rows: &[projections::views::delivery_queue::DeliveryRow]| {
+        rows.len() == 2 && rows.iter().all(|row| row.state == QueueState::Delivered)
+    };
+    world.until("both delivered", arrived).await;
+
+    let mut requests = vec![];
+    for received in crm.seen() {
+        let body = String::from_utf8(received.body.clone()).unwrap();
+        let altered = body.replace("\"paid\"", "\"free\"");
+        assert_ne!(body, altered);
+        for (body, secret) in [
+            (&body, secret.as_str()),
+            (&altered, secret.as_str()),
+            (&body, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ] {
+            requests.push(json!({ "secret": secret, "headers": received.headers, "body": body }));
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("requests.json");
+    std::fs::write(&file, serde_json::to_vec(&requests).unwrap()).unwrap();
+    let asked = Command::new(python)
+        .args(["-c", ASK])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let answers = String::from_utf8(asked.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&asked.stderr).into_owned();
+    let expected = ["ok", "refused", "refused", "ok", "refused", "refused"];
+    assert_eq!(answers.lines().collect::<Vec<_>>(), expected, "{errors}");
+}
