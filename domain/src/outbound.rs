@@ -376,6 +376,7 @@ pub fn test_event(
         | subscriber::Event::EndpointChanged { .. }
         | subscriber::Event::SubscriptionChanged { .. }
         | subscriber::Event::SigningKeyAdded { .. }
+        | subscriber::Event::SigningKeyRetired { .. }
         | subscriber::Event::Paused { .. }
         | subscriber::Event::Resumed {}
         | subscriber::Event::Removed {} => Ok(None),

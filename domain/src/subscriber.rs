@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::DomainEvent;
 use crate::ids::{KeyId, MerchantId, SubscriberId};
+use crate::time::Timestamp;
 
 /// The events of a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,14 @@ pub enum Event {
         /// Its name.
         key_id: KeyId,
     },
+    /// A signing key is being exchanged for another.
+    #[serde(rename = "SigningKeyRetired")]
+    SigningKeyRetired {
+        /// Its name.
+        key_id: KeyId,
+        /// It signs beside the new one until then.
+        valid_until: Timestamp,
+    },
     /// Deliveries wait.
     #[serde(rename = "SubscriberPaused")]
     Paused {
@@ -77,6 +86,7 @@ impl DomainEvent for Event {
         ("EndpointChanged", 1),
         ("SubscriptionChanged", 1),
         ("SigningKeyAdded", 1),
+        ("SigningKeyRetired", 1),
         ("SubscriberPaused", 1),
         ("SubscriberResumed", 1),
         ("SubscriberTestRequested", 1),
@@ -109,6 +119,13 @@ pub enum Command {
     AddKey {
         /// Its name.
         key_id: KeyId,
+    },
+    /// Stop using a signing key when another has taken its place.
+    RetireKey {
+        /// Its name.
+        key_id: KeyId,
+        /// It signs beside the new one until then.
+        valid_until: Timestamp,
     },
     /// Let deliveries wait.
     Pause(PausedWhy),
@@ -145,7 +162,7 @@ pub struct Subscriber {
     pub url: String,
     /// Opt-in event types.
     pub opt_in: BTreeSet<String>,
-    /// Names of its signing keys.
+    /// Names of its signing keys; one that is being exchanged has left.
     pub keys: BTreeSet<KeyId>,
     /// Deliveries wait.
     pub paused: Option<PausedWhy>,
@@ -174,6 +191,7 @@ pub fn evolve(subscriber: Option<Subscriber>, event: &Event) -> Option<Subscribe
             Event::EndpointChanged { .. }
             | Event::SubscriptionChanged { .. }
             | Event::SigningKeyAdded { .. }
+            | Event::SigningKeyRetired { .. }
             | Event::Paused { .. }
             | Event::Resumed {}
             | Event::TestRequested {}
@@ -186,6 +204,9 @@ pub fn evolve(subscriber: Option<Subscriber>, event: &Event) -> Option<Subscribe
         Event::SubscriptionChanged { opt_in } => known.opt_in = opt_in.clone(),
         Event::SigningKeyAdded { key_id } => {
             known.keys.insert(key_id.clone());
+        }
+        Event::SigningKeyRetired { key_id, .. } => {
+            known.keys.remove(key_id);
         }
         Event::Paused { why } => known.paused = Some(*why),
         Event::Resumed {} => known.paused = None,
@@ -220,6 +241,7 @@ pub fn decide(subscriber: Option<&Subscriber>, command: &Command) -> Result<Vec<
             ]),
             Command::ChangeEndpoint { .. }
             | Command::AddKey { .. }
+            | Command::RetireKey { .. }
             | Command::Pause(_)
             | Command::Resume
             | Command::Test
@@ -232,6 +254,7 @@ pub fn decide(subscriber: Option<&Subscriber>, command: &Command) -> Result<Vec<
         Command::Remove => once(!known.removed, Event::Removed {}),
         Command::ChangeEndpoint { .. }
         | Command::AddKey { .. }
+        | Command::RetireKey { .. }
         | Command::Pause(_)
         | Command::Resume
         | Command::Test
@@ -247,6 +270,16 @@ pub fn decide(subscriber: Option<&Subscriber>, command: &Command) -> Result<Vec<
             !known.keys.contains(key_id),
             Event::SigningKeyAdded {
                 key_id: key_id.clone(),
+            },
+        ),
+        Command::RetireKey {
+            key_id,
+            valid_until,
+        } => once(
+            known.keys.contains(key_id),
+            Event::SigningKeyRetired {
+                key_id: key_id.clone(),
+                valid_until: *valid_until,
             },
         ),
         Command::Pause(why) => once(known.paused.is_none(), Event::Paused { why: *why }),
@@ -297,6 +330,26 @@ mod tests {
         assert_eq!(
             decide(given(&[register()]).as_ref(), &Command::Resume),
             Ok(vec![])
+        );
+    }
+
+    #[test]
+    fn a_key_is_added_and_retired_once() {
+        let key_id = KeyId::parse("k2").unwrap();
+        let add = Command::AddKey { key_id };
+        let valid_until = Timestamp::from_seconds(9);
+        let key_id = KeyId::parse("k1").unwrap();
+        let retire = Command::RetireKey {
+            key_id,
+            valid_until,
+        };
+        let exchanged = given(&[register(), add.clone(), retire.clone()]);
+        assert_eq!(decide(exchanged.as_ref(), &add), Ok(vec![]));
+        assert_eq!(decide(exchanged.as_ref(), &retire), Ok(vec![]));
+        let keys = exchanged.unwrap().keys;
+        assert_eq!(
+            keys.into_iter().collect::<Vec<_>>(),
+            [KeyId::parse("k2").unwrap()]
         );
     }
 

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use adapters::memory::AppendFault;
+use api::admin::{AdminCommand, execute, socket};
 use domain::delivery::Command;
-use domain::ids::{KeyId, SubscriberId};
+use domain::ids::{KeyId, OperatorId, SubscriberId};
 use domain::ports::{Secret, SecretPurpose};
 use domain::subscriber::{self, PausedWhy};
 use harness::delivery_world::{DeliveryWorld, request_id, shop};
+use harness::node::TestNode;
 use harness::receiver::{Received, Receiver, Reply};
 use projections::rebuild::Rebuilt;
 use projections::views::delivery_queue::{DeliveryRow, QueueState};
@@ -651,4 +653,64 @@ async fn a_test_event_goes_to_the_tested_one_alone() {
     assert_eq!((crm.count(), erp.count()), (1, 0));
     assert_eq!(crm.seen()[0].json()["type"], "counterfoil.delivery.test.v1");
     assert!(is_authentic(&secret, &crm.seen()[0]));
+}
+
+#[tokio::test]
+async fn an_exchange_of_signing_keys_leaves_its_trace_and_a_mistake_retires_nothing() {
+    let node = TestNode::start().await;
+    let id = SubscriberId::parse("crm").unwrap();
+    node.admin(AdminCommand::SubscriberAdd {
+        merchant: shop(),
+        id: id.clone(),
+        url: "https://crm.example/hook".to_owned(),
+        opt_in: BTreeSet::new(),
+    })
+    .await;
+    let by = socket::context(&OperatorId::parse("op-test").unwrap(), "test");
+    let set = |key_id: &str, value: &str| {
+        let command = AdminCommand::SecretSet {
+            merchant: shop(),
+            purpose: "subscriber:crm".to_owned(),
+            key_id: KeyId::parse(key_id).unwrap(),
+            value: value.to_owned(),
+            retire_others_in_s: Some(3600),
+        };
+        execute(node.app(), &by, command)
+    };
+    let names = async || {
+        let purpose = SecretPurpose::Subscriber("crm".into());
+        let now = node.app().recorder.now();
+        let live = node
+            .app()
+            .secrets
+            .active(&shop(), &purpose, now)
+            .await
+            .unwrap();
+        let until = |secret: &Secret| (secret.key_id.to_string(), secret.valid_until.is_some());
+        live.iter().map(until).collect::<BTreeSet<_>>()
+    };
+    let first = names().await;
+    assert!(
+        set("crm-2", "a sentence that is no signing secret")
+            .await
+            .is_err()
+    );
+    let (name, _) = first.first().unwrap().clone();
+    assert!(
+        set(&name, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+            .await
+            .is_err()
+    );
+    assert_eq!(names().await, first, "the key in use is untouched");
+
+    set("crm-2", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+        .await
+        .unwrap();
+    assert_eq!(
+        names().await,
+        BTreeSet::from([(name, true), ("crm-2".to_owned(), false)])
+    );
+    let known = node.app().subscriber(&shop(), &id).await.unwrap();
+    assert_eq!(known.keys, BTreeSet::from([KeyId::parse("crm-2").unwrap()]));
+    node.stop().await;
 }

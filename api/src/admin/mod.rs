@@ -10,12 +10,12 @@ use std::collections::BTreeSet;
 use domain::access::client;
 use domain::access::operator;
 use domain::access::role::Role;
+use domain::delivery::signature;
 use domain::ids::{
     ClientId, DeliveryId, KeyId, MerchantId, OperatorId, ReasonCode, ScenarioId, SubscriberId,
 };
 use domain::payment::evidence::Mode;
 use domain::ports::{Secret, SecretPurpose};
-use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -262,7 +262,15 @@ pub async fn execute(
             key_id,
             value,
             retire_others_in_s,
-        } => set_secret(app, merchant, &purpose, key_id, value, retire_others_in_s).await,
+        } => {
+            let secret = NewSecret {
+                merchant,
+                purpose,
+                key_id,
+                value,
+            };
+            set_secret(app, context, secret, retire_others_in_s).await
+        }
         AdminCommand::SubscriberAdd { .. }
         | AdminCommand::SubscriberList
         | AdminCommand::SubscriberPause { .. }
@@ -282,16 +290,27 @@ pub async fn execute(
     }
 }
 
-async fn set_secret(
-    app: &App,
+struct NewSecret {
     merchant: MerchantId,
-    purpose: &str,
+    purpose: String,
     key_id: KeyId,
     value: String,
+}
+
+async fn set_secret(
+    app: &App,
+    context: &Context,
+    new: NewSecret,
     retire_others_in_s: Option<u32>,
 ) -> Result<Value, AdminError> {
+    let NewSecret {
+        merchant,
+        purpose,
+        key_id,
+        value,
+    } = new;
     app.merchant(&merchant)?;
-    let parsed = SecretPurpose::parse(purpose).ok_or_else(|| {
+    let parsed = SecretPurpose::parse(&purpose).ok_or_else(|| {
         AdminError(
             "the purpose is provider-inbound:<account>, provider-api:<account> or subscriber:<id>"
                 .to_owned(),
@@ -303,32 +322,19 @@ async fn set_secret(
             "a shared secret has at least 16 characters".to_owned(),
         ));
     }
-    let now = app.recorder.now();
-    if let Some(seconds) = retire_others_in_s {
-        let until = now.plus(std::time::Duration::from_secs(u64::from(seconds)));
-        for other in app
-            .secrets
-            .active(&merchant, &parsed, now)
-            .await
-            .map_err(AppError::from)?
-        {
-            if other.key_id != key_id {
-                let until = Some(
-                    other
-                        .valid_until
-                        .map_or(until, |known: Timestamp| known.min(until)),
-                );
-                let retired = Secret {
-                    valid_until: until,
-                    ..other
-                };
-                app.secrets
-                    .set(&merchant, &parsed, retired)
-                    .await
-                    .map_err(AppError::from)?;
-            }
-        }
+    let subscriber = match &parsed {
+        SecretPurpose::Subscriber(id) => Some(
+            SubscriberId::parse(id.as_str())
+                .map_err(|_| AdminError(format!("{id:?} is no name of a subscriber")))?,
+        ),
+        SecretPurpose::ProviderInbound(_) | SecretPurpose::ProviderApi(_) => None,
+    };
+    if subscriber.is_some() && signature::key(&value).is_none() {
+        return Err(AdminError(
+            "a signing secret is whsec_ and 24 to 64 bytes in base64".to_owned(),
+        ));
     }
+    let now = app.recorder.now();
     let secret = Secret {
         key_id: key_id.clone(),
         value,
@@ -344,6 +350,31 @@ async fn set_secret(
             )),
             other => AppError::from(other).into(),
         })?;
+    // Only now that the new one is kept may the others go.
+    let mut retired = vec![];
+    if let Some(seconds) = retire_others_in_s {
+        let until = now.plus(std::time::Duration::from_secs(u64::from(seconds)));
+        let live = app.secrets.active(&merchant, &parsed, now).await;
+        for other in live.map_err(AppError::from)? {
+            if other.key_id == key_id {
+                continue;
+            }
+            let until = other.valid_until.map_or(until, |known| known.min(until));
+            retired.push((other.key_id.clone(), until));
+            let other = Secret {
+                valid_until: Some(until),
+                ..other
+            };
+            app.secrets
+                .set(&merchant, &parsed, other)
+                .await
+                .map_err(AppError::from)?;
+        }
+    }
+    if let Some(id) = subscriber {
+        app.note_signing_keys(&merchant, &id, context, &key_id, &retired)
+            .await?;
+    }
     Ok(json!({ "purpose": purpose, "key_id": key_id, "valid_from": now }))
 }
 

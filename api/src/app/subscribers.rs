@@ -8,6 +8,7 @@ use domain::outbound::OPT_IN;
 use domain::ports::{AppendError, Secret, SecretPurpose};
 use domain::stream::StreamId;
 use domain::subscriber::{self, Command, PausedWhy, Subscriber};
+use domain::time::Timestamp;
 use projections::ports::ViewQuery;
 use projections::views::delivery_queue::{self, SubscriberRow};
 use url::Url;
@@ -78,11 +79,16 @@ impl App {
                 Replay::Fresh => {}
             }
         }
-        let key_id = KeyId::parse(format!(
-            "{}-1",
-            &new.id.as_str()[..new.id.as_str().len().min(30)]
-        ));
-        let key_id = key_id.map_err(AppError::bug)?;
+        // Set beforehand with `counterfoil secrets set`, or left by an interrupted call.
+        let purpose = SecretPurpose::Subscriber(new.id.to_string());
+        let live = self.secrets.active(merchant, &purpose, self.recorder.now());
+        let before = live.await?.into_iter().next().map(|secret| secret.key_id);
+        let free = before.is_none();
+        let stem = &new.id.as_str()[..new.id.as_str().len().min(30)];
+        let key_id = match before {
+            Some(key_id) => key_id,
+            None => KeyId::parse(format!("{stem}-1")).map_err(AppError::bug)?,
+        };
         let mut random = [0; 32];
         self.recorder.entropy().fill(&mut random);
         let secret = signature::secret(&random);
@@ -95,23 +101,16 @@ impl App {
         };
         subscriber::decide(folded.state.as_ref(), &register)?;
         // The secret is kept before the event that names it, so that no delivery is ever unsigned.
-        let purpose = SecretPurpose::Subscriber(new.id.to_string());
         let kept = Secret {
             key_id,
             value: secret.clone().into_bytes(),
             valid_from: self.recorder.now(),
             valid_until: None,
         };
-        let free = self
-            .secrets
-            .active(merchant, &purpose, self.recorder.now())
-            .await?
-            .is_empty();
         let secret = if free {
             self.secrets.set(merchant, &purpose, kept).await?;
             Some(secret)
         } else {
-            // Set beforehand with `counterfoil secrets set`, or left by an interrupted call.
             None
         };
         Ok((
@@ -181,6 +180,42 @@ impl App {
             }
         }
         Err(AppError::Contended)
+    }
+
+    /// Leaves the exchange of signing keys in the subscriber's stream; the keys themselves are in
+    /// the keyring already. Of a subscriber that is still to be made nothing is left: its
+    /// registration will name the key.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub async fn note_signing_keys(
+        &self,
+        merchant: &MerchantId,
+        id: &SubscriberId,
+        context: &Context,
+        added: &KeyId,
+        retired: &[(KeyId, Timestamp)],
+    ) -> Result<(), AppError> {
+        let add = Command::AddKey {
+            key_id: added.clone(),
+        };
+        let retire = retired
+            .iter()
+            .map(|(key_id, valid_until)| Command::RetireKey {
+                key_id: key_id.clone(),
+                valid_until: *valid_until,
+            });
+        for command in std::iter::once(add).chain(retire) {
+            match self
+                .command_subscriber(merchant, id, context, &command)
+                .await
+            {
+                Ok(_) => {}
+                Err(AppError::NotFound { .. }) => return Ok(()),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(())
     }
 
     /// A subscriber of the merchant.

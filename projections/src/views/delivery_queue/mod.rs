@@ -181,6 +181,7 @@ fn of_subscriber(
         subscriber::Event::Registered { .. }
         | subscriber::Event::SubscriptionChanged { .. }
         | subscriber::Event::SigningKeyAdded { .. }
+        | subscriber::Event::SigningKeyRetired { .. }
         | subscriber::Event::Paused { .. }
         | subscriber::Event::TestRequested {}
         | subscriber::Event::Removed {} => breaker,
