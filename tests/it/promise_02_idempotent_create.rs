@@ -107,6 +107,27 @@ async fn the_same_command_again_is_the_first_answer_again_a2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_issued_quote_is_answered_again_although_the_scenario_is_stricter_now_a2() {
+    let mut node = TestNode::start().await;
+    let quote = order("7", "150000");
+    let first = node.post("backend", "/v1/quotes", "q", &quote).await;
+    assert_eq!(first.status, 201);
+    node.restart_with(|settings| {
+        settings.merchants[0].scenarios[0].amount_minor_min.0 = 300_000_000
+    })
+    .await;
+    let again = node.post("backend", "/v1/quotes", "q", &quote).await;
+    assert_replayed(&again, &first);
+    let other = node
+        .post("backend", "/v1/quotes", "q", &order("7", "160000"))
+        .await;
+    assert_eq!(other.code(), "idempotency_mismatch");
+    let new = node.post("backend", "/v1/quotes", "q2", &quote).await;
+    assert_eq!(new.code(), "scenario_refused");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn thirty_two_at_once_are_one_append_a2() {
     let node = TestNode::start().await;
     let before = events(&node, "PaymentRequestCreated").await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::idempotency::Replay;
+use domain::idempotency::{Idempotency, Replay};
 use domain::ids::{CorrelationId, QuoteId};
 use domain::money::Money;
 use domain::ports::{AppendError, Expect, Position};
@@ -55,6 +55,20 @@ impl App {
         let command = context
             .idempotency
             .ok_or_else(|| AppError::bug("a quote without a key"))?;
+        match self.issue_new_quote(caller, context, &command, new).await {
+            Ok(issued) => Ok(issued),
+            // What was issued once is answered again, whatever would be said today.
+            Err(refusal) => self.earlier_quote(&command).await?.ok_or(refusal),
+        }
+    }
+
+    async fn issue_new_quote(
+        &self,
+        caller: &Caller,
+        context: &Context,
+        command: &Idempotency,
+        new: NewQuote,
+    ) -> Result<IssuedQuote, AppError> {
         let id: QuoteId = quote::id_of(&command.key_hmac);
         let stream = StreamId::quote(&id);
         let now = self.recorder.now();
@@ -89,22 +103,27 @@ impl App {
                 replayed: false,
             }),
             Err(RecordFailure::Append(AppendError::Conflict { .. })) => {
-                let evolve = |known: Option<Quote>, event: &quote::Event| {
-                    known.or_else(|| Some(Quote::of(event)))
-                };
-                let folded = self.recorder.fold(&stream, None, evolve).await?;
-                match (folded.replays.check(&command), folded.state) {
-                    (Replay::Same(_), Some(quote)) => Ok(IssuedQuote {
-                        quote,
-                        position: folded.position,
-                        replayed: true,
-                    }),
-                    (Replay::Same(_) | Replay::Different | Replay::Fresh, _) => {
-                        Err(AppError::IdempotencyMismatch)
-                    }
-                }
+                let earlier = self.earlier_quote(command).await?;
+                earlier.ok_or_else(|| AppError::bug("a conflict on an empty stream"))
             }
             Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Rows A2 and A3, for quotes.
+    async fn earlier_quote(&self, command: &Idempotency) -> Result<Option<IssuedQuote>, AppError> {
+        let stream = StreamId::quote(&quote::id_of(&command.key_hmac));
+        let evolve =
+            |known: Option<Quote>, event: &quote::Event| known.or_else(|| Some(Quote::of(event)));
+        let folded = self.recorder.fold(&stream, None, evolve).await?;
+        match (folded.replays.check(command), folded.state) {
+            (Replay::Same(_), Some(quote)) => Ok(Some(IssuedQuote {
+                quote,
+                position: folded.position,
+                replayed: true,
+            })),
+            (Replay::Fresh, _) => Ok(None),
+            (Replay::Same(_) | Replay::Different, _) => Err(AppError::IdempotencyMismatch),
         }
     }
 }
