@@ -75,19 +75,28 @@ pub(super) async fn serve(global: &Global, out: &Out) -> Result<(), Failure> {
         "counterfoil listens on http://{} (docs: /docs, health: /health/ready)",
         node.address
     ));
-    let failed = |error| Failure::unavailable(format!("signals: {error}"));
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     tokio::select! {
         biased;
         why = node.store_failed() => {
             // Nothing more is acknowledged; a restart reads the disk again.
             return Err(Failure::failed(format!("the event store failed: {why}")));
         }
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        told = until_told_to_stop() => told?,
     }
     out.talk("stopping");
     node.stop().await;
+    Ok(())
+}
+
+/// Returns on SIGTERM and on Ctrl-C.
+pub(super) async fn until_told_to_stop() -> Result<(), Failure> {
+    let failed = |error| Failure::unavailable(format!("signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(super) async fn run(out: &Out, sim: Sim) -> Result<(), Failure> {
     };
     let bank = run_bank(options, hands).map_err(|error| Failure::unavailable(error.to_string()))?;
     out.talk(&format!("the simulated provider listens on {}", bank.url()));
-    let _ = tokio::signal::ctrl_c().await;
+    super::serve::until_told_to_stop().await?;
     bank.stop().await;
     Ok(())
 }
