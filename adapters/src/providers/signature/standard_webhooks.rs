@@ -7,27 +7,9 @@ use domain::ids::KeyId;
 use domain::ports::{InboundRequest, Rejected, Secret};
 use domain::time::Timestamp;
 
-use super::{Algorithm, TOLERANCE, sign_sha256, within_tolerance};
+use super::{Algorithm, TOLERANCE, within_tolerance};
 
-/// Shortest and longest key in bytes.
-pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-
-/// The key out of `whsec_<base64>` (the prefix may be missing). `None` when it is no base64 or not
-/// 24 to 64 bytes; an empty key would authenticate anybody.
-pub fn key(secret: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(secret).ok()?.trim();
-    let key = STANDARD
-        .decode(text.strip_prefix("whsec_").unwrap_or(text))
-        .ok()?;
-    KEY_BYTES.contains(&key.len()).then_some(key)
-}
-
-/// One `v1,<base64>` signature.
-pub fn sign(key: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
-    let seconds = seconds.to_string();
-    let tag = sign_sha256(key, &[id.as_bytes(), b".", seconds.as_bytes(), b".", body]);
-    format!("v1,{}", STANDARD.encode(tag))
-}
+pub use domain::delivery::signature::{key, sign};
 
 /// Checks a request; gives the key that holds.
 ///
