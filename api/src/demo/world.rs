@@ -101,6 +101,14 @@ impl World {
         world.bot_token = world.token("shop-bot", "bot").await?;
         world.operator_token = world.token("desk", "operator").await?;
         let admin = world.token("admin", "admin").await?;
+        // A new token is good once the directory of clients has followed the log.
+        let known = async || {
+            let (status, _) = world
+                .send("GET", "/v1/subscribers", &admin, "", None)
+                .await?;
+            Ok(status != 401)
+        };
+        world.until("the tokens to be known", known).await?;
         for receiver in [&world.crm, &world.bot] {
             let id = receiver.name.to_ascii_lowercase();
             let body = json!({ "id": id, "url": format!("http://{}/hook", receiver.address) });
