@@ -11,6 +11,7 @@
 pub mod binary;
 pub mod contract;
 pub mod delivery_world;
+pub mod money_world;
 pub mod node;
 pub mod process_ledger;
 pub mod quiet_provider;

@@ -15,7 +15,7 @@ use super::App;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::AppError;
-use super::requests::Executed;
+use super::requests::{Executed, Order};
 
 /// An attempt that is still only written down after this time was interrupted (row A7). Longer
 /// than a registration call can take.
@@ -86,7 +86,18 @@ impl App {
             idempotency: None,
             ..context.clone()
         };
-        self.execute(id, &context, &result).await
+        match self.execute_order(id, &context, Order::of(&result)).await? {
+            Ok(executed) => Ok(executed),
+            // Row G5: whoever paid there would pay for somebody else.
+            Err(_taken) => {
+                tracing::error!(payment_request_id = %id, "attempt.order_of_another_request");
+                let reject = Command::RejectAttempt {
+                    attempt_no,
+                    provider_status: Some("order_of_another_request".to_owned()),
+                };
+                self.execute(id, &context, &reject).await
+            }
+        }
     }
 
     /// What the first start was answered: how the request stood when the provider's answer to its

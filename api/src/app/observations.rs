@@ -1,17 +1,18 @@
 //! The one path of every fact: callbacks, look-ups and statements end here, in the same command.
 
 use domain::config::ProviderAccount;
-use domain::ids::PaymentRequestId;
+use domain::ids::{PaymentRequestId, ProviderRef};
+use domain::payment::claims::{order_ref_key, ptx_key};
 use domain::payment::fact::Observation;
-use domain::payment::{CaptureKey, Command, Event, Outcome, RecordFacts, Target, record};
-use domain::ports::ClaimSpace;
+use domain::payment::{CaptureKey, Command, Event, Outcome, RecordFacts, Request, Target, record};
+use domain::ports::{ClaimOwner, ClaimSpace};
 use domain::sealed::EvidenceRef;
 use domain::stream::{Category, StreamId};
 
 use super::App;
 use super::context::Context;
 use super::error::AppError;
-use super::requests::{Once, Order, Taken};
+use super::requests::{Once, Order};
 
 /// How often an observation is decided again because others were faster.
 const DECIDE_AGAIN_MAX: u32 = 32;
@@ -30,16 +31,12 @@ impl App {
         evidence: EvidenceRef,
         context: &Context,
     ) -> Result<Outcome, AppError> {
-        let facts = RecordFacts {
+        let mut facts = RecordFacts {
             observation,
             target,
             rules: account.rules(),
         };
-        let command = Command::RecordFacts(Box::new(facts.clone()));
-        let mut order = Order {
-            evidence: vec![evidence],
-            ..Order::of(&command)
-        };
+        let mut least = Outcome::Duplicate;
         for _ in 0..DECIDE_AGAIN_MAX {
             let folded = self.fold_request(id, None).await?;
             let Some(request) = &folded.state else {
@@ -47,49 +44,128 @@ impl App {
                     what: "payment request",
                 });
             };
+            if let Some(order) = self.order_of_another(id, request, &facts).await? {
+                tracing::error!(payment_request_id = %id, "observation.order_of_another_request");
+                facts.target = Target::Foreign(order);
+            }
             let now = self.recorder.now();
             let recorded = record(request, &facts, now);
+            let outcome = recorded.outcome.max(least);
             if recorded.events.is_empty() {
-                return Ok(recorded.outcome);
+                return Ok(outcome);
             }
-            order.occurred_at = recorded.events.iter().find_map(|event| match event {
-                Event::PaymentVerified { paid_at, .. } => *paid_at,
-                _ => None,
-            });
-            let captures: Vec<CaptureKey> = recorded.events.iter().filter_map(captured).collect();
+            let command = Command::RecordFacts(Box::new(facts.clone()));
+            let order = Order {
+                evidence: vec![evidence.clone()],
+                occurred_at: recorded.events.iter().find_map(|event| match event {
+                    Event::PaymentVerified { paid_at, .. } => *paid_at,
+                    _ => None,
+                }),
+                ..Order::of(&command)
+            };
             match self.decide_at(id, context, &order, folded, now).await? {
-                Once::Done(_) => return Ok(recorded.outcome),
+                Once::Done(_) => return Ok(outcome),
+                // Somebody was faster; the next look sees what they did.
                 Once::Conflict => {}
-                Once::Taken(taken) => return self.reused(id, &taken, &captures, context).await,
+                Once::Taken(taken) => match taken.ns {
+                    ClaimSpace::Ref => {}
+                    ClaimSpace::Ptx => {
+                        let reused = self.report_reused(id, &recorded.events, context).await?;
+                        facts.observation.facts.retain(|fact| {
+                            !reused.iter().any(|capture| {
+                                Some(&capture.transaction) == fact.transaction.as_ref()
+                            })
+                        });
+                        least = Outcome::Refused;
+                        if facts.observation.facts.is_empty() {
+                            return Ok(least);
+                        }
+                    }
+                    ClaimSpace::Order | ClaimSpace::Quote => {
+                        return Err(AppError::bug(format!(
+                            "claim {} of an observation is taken",
+                            taken.ns
+                        )));
+                    }
+                },
             }
         }
         Err(AppError::Contended)
     }
 
-    /// Row G4: the money already pays another request. Both get a case; no money moves.
-    async fn reused(
+    /// Row G5: an order that the facts name and that another attempt has. Where this attempt has an
+    /// order of its own, the domain compares the two.
+    async fn order_of_another(
         &self,
         id: &PaymentRequestId,
-        taken: &Taken,
-        captures: &[CaptureKey],
-        context: &Context,
-    ) -> Result<Outcome, AppError> {
-        if taken.ns != ClaimSpace::Ptx {
-            return Err(AppError::bug(format!(
-                "claim {} of an observation is taken",
-                taken.ns
-            )));
+        request: &Request,
+        facts: &RecordFacts,
+    ) -> Result<Option<ProviderRef>, AppError> {
+        let (Target::Attempt(number), true) = (
+            &facts.target,
+            facts.rules.sufficient(facts.observation.class),
+        ) else {
+            return Ok(None);
+        };
+        let attempt = request.attempts().get(number);
+        let Some(attempt) = attempt.filter(|attempt| attempt.provider_order_ref.is_none()) else {
+            return Ok(None);
+        };
+        let this = StreamId::payment_request(id);
+        for order in facts
+            .observation
+            .facts
+            .iter()
+            .filter_map(|fact| fact.provider_order_ref.as_ref())
+        {
+            let key = order_ref_key(
+                self.recorder.key(),
+                &attempt.provider,
+                &attempt.account,
+                order,
+            );
+            let owner = self
+                .recorder
+                .store()
+                .find_claim(ClaimSpace::Ref, &key)
+                .await?;
+            if owner.is_some_and(|owner| owner.owner != this || owner.detail != *number) {
+                return Ok(Some(order.clone()));
+            }
         }
-        for capture in captures {
+        Ok(None)
+    }
+
+    /// Row G4: the money of some captures already pays another request. Both get a case, and none of
+    /// it moves; what is told beside it is looked at again.
+    async fn report_reused(
+        &self,
+        id: &PaymentRequestId,
+        events: &[Event],
+        context: &Context,
+    ) -> Result<Vec<CaptureKey>, AppError> {
+        let this = StreamId::payment_request(id);
+        let mut reused = vec![];
+        for capture in events.iter().filter_map(captured) {
+            let key = ptx_key(self.recorder.key(), &capture);
+            let held = self
+                .recorder
+                .store()
+                .find_claim(ClaimSpace::Ptx, &key)
+                .await?;
+            let Some(ClaimOwner { owner, .. }) = held.filter(|held| held.owner != this) else {
+                continue;
+            };
             let command = Command::RecordReuse {
                 capture: capture.clone(),
             };
             self.execute(id, context, &command).await?;
-            if let Some(owner) = request_of(&taken.owner) {
+            if let Some(owner) = request_of(&owner) {
                 self.execute(&owner, context, &command).await?;
             }
+            reused.push(capture);
         }
-        Ok(Outcome::Refused)
+        Ok(reused)
     }
 }
 

@@ -1,0 +1,97 @@
+//! What a provider's answers do to requests, and what they must not do.
+
+use std::time::Duration;
+
+use domain::payment::Label;
+use domain::payment::event::{PrecheckRefusal, PrecheckVerdict};
+use domain::payment::exception::ExceptionKind;
+use domain::payment::fact::{Fact, FactKind};
+use domain::payment::request::{AttemptState, Closure};
+use domain::ports::{LookUpOutcome, RegisterOutcome};
+use harness::money_world::{LIFE, MoneyWorld, captured, price, reference, registered, says};
+
+fn unsure() -> RegisterOutcome {
+    RegisterOutcome::Unknown {
+        why: "timeout".to_owned(),
+    }
+}
+
+fn of_order(order: &str, fact: Fact) -> Fact {
+    Fact {
+        provider_order_ref: Some(reference(order)),
+        ..fact
+    }
+}
+
+/// The order `taken` belongs to the first request; the second one's registration got no answer.
+async fn with_a_taken_order() -> (MoneyWorld, [domain::ids::PaymentRequestId; 2], String) {
+    let world = MoneyWorld::new();
+    world.provider.next_registration(registered("taken"));
+    let (owner, _) = world.attempt("o-1", "asked").await;
+    world.provider.next_registration(unsure());
+    let (other, reference) = world.attempt("o-2", "asked").await;
+    (world, [owner, other], reference)
+}
+
+#[tokio::test]
+async fn an_answer_that_names_an_order_of_another_request_pays_nothing_here_g5() {
+    let (world, [owner, other], ours) = with_a_taken_order().await;
+    let facts = [
+        of_order("taken", Fact::bare(FactKind::Registered)),
+        of_order("taken", captured("tx-1")),
+    ];
+    world.provider.looked_up(&ours, says(&facts));
+    world.look_up(&other, 1).await;
+    let request = world.request(&other).await;
+    assert_eq!(request.label(), Label::Pending);
+    assert!(request.captures().is_empty());
+    assert_eq!(world.cases(&other).await, [ExceptionKind::ForeignAttempt]);
+    // The money still pays the request that the order belongs to.
+    let owners = format!("{owner}-1");
+    world.provider.looked_up(&owners, says(&facts));
+    world.look_up(&owner, 1).await;
+    assert_eq!(world.request(&owner).await.label(), Label::Paid);
+}
+
+#[tokio::test]
+async fn money_of_an_order_of_another_request_is_not_taken_even_where_it_is_the_only_word_g5() {
+    let (world, [_, other], ours) = with_a_taken_order().await;
+    let facts = [of_order("taken", captured("tx-1"))];
+    world.provider.looked_up(&ours, says(&facts));
+    world.look_up(&other, 1).await;
+    assert_eq!(world.request(&other).await.label(), Label::Pending);
+    assert_eq!(world.cases(&other).await, [ExceptionKind::ForeignAttempt]);
+}
+
+#[tokio::test]
+async fn a_registration_that_names_an_order_of_another_request_fails_the_attempt_g5() {
+    let (world, _, _) = with_a_taken_order().await;
+    world.provider.next_registration(registered("taken"));
+    let (third, _) = world.attempt("o-3", "asked").await;
+    let state = world.request(&third).await.attempts()[&1].state;
+    assert!(matches!(state, AttemptState::Failed(_)), "{state:?}");
+    world.start(&third, "asked").await;
+    let request = world.request(&third).await;
+    assert_eq!(request.attempts()[&2].state, AttemptState::Registered);
+}
+
+#[tokio::test]
+async fn money_that_pays_another_request_does_not_hide_the_money_beside_it_g4() {
+    let world = MoneyWorld::new();
+    let (first, ours) = world.attempt("o-1", "asked").await;
+    world.provider.looked_up(&ours, says(&[captured("tx-1")]));
+    world.look_up(&first, 1).await;
+    let (second, ours) = world.attempt("o-2", "asked").await;
+    let both = [captured("tx-1"), captured("tx-2")];
+    world.provider.looked_up(&ours, says(&both));
+    world.look_up(&second, 1).await;
+    let request = world.request(&second).await;
+    assert_eq!(request.label(), Label::Paid);
+    let captures = request.captures().keys();
+    let transactions: Vec<_> = captures.map(|key| key.transaction.to_string()).collect();
+    assert_eq!(transactions, ["tx-2"]);
+    for id in [&first, &second] {
+        assert_eq!(world.cases(id).await, [ExceptionKind::TxnReused]);
+    }
+}
+
