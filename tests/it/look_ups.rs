@@ -95,3 +95,55 @@ async fn money_that_pays_another_request_does_not_hide_the_money_beside_it_g4() 
     }
 }
 
+#[tokio::test]
+async fn an_attempt_that_the_provider_never_made_frees_its_request_after_any_doubt_a7() {
+    let world = MoneyWorld::new();
+    world.provider.next_registration(unsure());
+    let (id, ours) = world.attempt("o-1", "asked").await;
+    world.look_up(&id, 1).await; // No answer: row A17.
+    assert_eq!(world.request(&id).await.label(), Label::Processing);
+    world.provider.looked_up(&ours, LookUpOutcome::NotFound);
+    world.look_up(&id, 1).await;
+    assert_eq!(world.request(&id).await.label(), Label::Pending);
+    world.start(&id, "asked").await;
+}
+
+#[tokio::test]
+async fn a_status_that_nobody_can_tell_keeps_no_request_open_for_ever_e5() {
+    let world = MoneyWorld::new();
+    let (id, ours) = world.attempt("o-1", "asked").await;
+    world.look_up(&id, 1).await; // No answer: row A17.
+    world.provider.looked_up(&ours, says(&[])); // An answer that says nothing.
+    world.clock.advance(LIFE);
+    for _ in 0..30 {
+        world.app.expire_request(&id).await.unwrap();
+        world.clock.advance(Duration::from_secs(5 * 60));
+    }
+    assert_eq!(*world.request(&id).await.closure(), Closure::Expired);
+    assert_eq!(world.cases(&id).await, [ExceptionKind::StatusUnknown]);
+}
+
+#[tokio::test]
+async fn a_payment_under_way_is_not_expired_for_an_idle_attempt_elsewhere_e4() {
+    let world = MoneyWorld::new();
+    let (id, ours) = world.attempt("o-1", "asked").await;
+    world.start(&id, "silent").await;
+    let under_way = says(&[Fact::bare(FactKind::Processing)]);
+    world.provider.looked_up(&ours, under_way);
+    world.clock.advance(LIFE);
+    assert!(world.app.expire_request(&id).await.unwrap());
+    let request = world.request(&id).await;
+    assert_eq!(*request.closure(), Closure::Open);
+    assert!(request.deferred().is_some());
+}
+
+#[tokio::test]
+async fn an_attempt_without_news_is_not_expired_for_an_idle_attempt_elsewhere_e5() {
+    let world = MoneyWorld::new();
+    let (id, _) = world.attempt("o-1", "asked").await;
+    world.start(&id, "silent").await;
+    world.clock.advance(LIFE);
+    assert!(world.app.expire_request(&id).await.unwrap());
+    assert_eq!(*world.request(&id).await.closure(), Closure::Open);
+}
+

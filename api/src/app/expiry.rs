@@ -1,8 +1,8 @@
 //! Expiry: before a request expires, the provider's real status is asked.
 
 use domain::ids::PaymentRequestId;
-use domain::payment::event::PrecheckVerdict;
-use domain::payment::request::{Attempt, Closure};
+use domain::payment::event::{PrecheckVerdict, Progress};
+use domain::payment::request::{Attempt, AttemptState, Closure};
 use domain::payment::{Command, ExpiryCheck, Refusal, Request};
 
 use super::App;
@@ -30,14 +30,14 @@ impl App {
         for attempt_no in super::look_ups::open_attempts(&request) {
             self.doubt_interrupted(id, attempt_no, &context).await?;
         }
-        let answered = self.look_up_open_attempts(id, &context).await?;
+        let unanswered = self.look_up_open_attempts(id, &context).await?;
         let Some(request) = self.fold_request(id, None).await?.state else {
             return Ok(false);
         };
         if *request.closure() != Closure::Open || request.verified().is_some() {
             return Ok(true); // The look-up found money: rows E2 and E3.
         }
-        let check = self.check_of(&request, answered);
+        let check = self.check_of(&request, &unanswered);
         match self.execute(id, &context, &Command::Expire(check)).await {
             Ok(executed) => {
                 if *executed.request.closure() == Closure::Expired {
@@ -51,30 +51,48 @@ impl App {
         }
     }
 
-    fn check_of(&self, request: &Request, answered: bool) -> ExpiryCheck {
-        let open = || {
-            request
-                .attempts()
-                .values()
-                .filter(|attempt| attempt.may_still_pay())
-        };
-        let can_ask = |attempt: &Attempt| {
-            self.account(&attempt.account)
-                .is_ok_and(|(_, config, provider)| config.look_up && provider.api.is_some())
-        };
-        let allowed = |attempt: &Attempt| attempt.prechecks.contains(&PrecheckVerdict::Allowed {});
-        if open().next().is_none() {
-            ExpiryCheck::Confirmed
-        } else if open().all(can_ask) {
-            match (answered, open().any(Attempt::in_flight)) {
-                (true, true) => ExpiryCheck::Processing,
-                (true, false) => ExpiryCheck::Confirmed,
-                (false, _) => ExpiryCheck::Unknown { look_up: true },
+    /// What all attempts together mean; the most that speaks against expiring counts.
+    fn check_of(&self, request: &Request, unanswered: &[u32]) -> ExpiryCheck {
+        let open = request
+            .attempts()
+            .iter()
+            .filter(|(_, attempt)| attempt.may_still_pay());
+        let checks: Vec<_> = open
+            .map(|(number, attempt)| self.check_of_one(attempt, unanswered.contains(number)))
+            .collect();
+        [
+            ExpiryCheck::Processing,
+            ExpiryCheck::Unknown { look_up: true },
+            ExpiryCheck::Unknown { look_up: false },
+        ]
+        .into_iter()
+        .find(|check| checks.contains(check))
+        .unwrap_or(ExpiryCheck::Confirmed)
+    }
+
+    fn check_of_one(&self, attempt: &Attempt, unanswered: bool) -> ExpiryCheck {
+        let can_ask = self
+            .account(&attempt.account)
+            .is_ok_and(|(_, config, provider)| config.look_up && provider.api.is_some());
+        if !can_ask {
+            let allowed = attempt.prechecks.contains(&PrecheckVerdict::Allowed {});
+            return if allowed || attempt.in_flight() {
+                ExpiryCheck::Unknown { look_up: false }
+            } else {
+                ExpiryCheck::Confirmed
+            };
+        }
+        match attempt.state {
+            _ if unanswered => ExpiryCheck::Unknown { look_up: true },
+            AttemptState::InFlight(Progress::Unknown) => ExpiryCheck::Unknown { look_up: true },
+            AttemptState::InFlight(Progress::Processing | Progress::Authorised) => {
+                ExpiryCheck::Processing
             }
-        } else if open().any(allowed) {
-            ExpiryCheck::Unknown { look_up: false }
-        } else {
-            ExpiryCheck::Confirmed
+            AttemptState::Started
+            | AttemptState::Uncertain
+            | AttemptState::Registered
+            | AttemptState::Failed(_)
+            | AttemptState::Captured => ExpiryCheck::Confirmed,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use domain::actor::Actor;
 use domain::ids::{AccountSlug, PaymentRequestId};
+use domain::payment::event::Progress;
 use domain::payment::evidence::EvidenceClass;
 use domain::payment::fact::{Fact, FactKind, Observation};
 use domain::payment::request::{Attempt, AttemptState};
@@ -15,6 +16,9 @@ use super::attempts::question;
 use super::context::Context;
 use super::error::AppError;
 use super::notifications::evidence_of;
+
+/// The provider's word where it knows of no such attempt.
+const NOT_FOUND: &str = "not_found";
 
 /// What a look-up came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,19 +61,28 @@ impl App {
         let (facts, raw, media, result) = match api.look_up(&question(attempt)).await {
             LookUpOutcome::Answered { facts, raw, media } => (facts, raw, media, None),
             LookUpOutcome::NotFound => {
-                if matches!(
-                    attempt.state,
-                    AttemptState::Started | AttemptState::Uncertain
-                ) {
-                    let reject = Command::RejectAttempt {
-                        attempt_no,
-                        provider_status: Some("not_found".to_owned()),
-                    };
-                    self.execute(id, context, &reject).await?;
-                }
+                let facts = match attempt.state {
+                    AttemptState::Started | AttemptState::Uncertain => {
+                        let reject = Command::RejectAttempt {
+                            attempt_no,
+                            provider_status: Some(NOT_FOUND.to_owned()),
+                        };
+                        self.execute(id, context, &reject).await?;
+                        vec![]
+                    }
+                    // It was only in doubt, and there is no session that a payer could be in.
+                    AttemptState::InFlight(Progress::Unknown) => vec![Fact {
+                        provider_status: Some(NOT_FOUND.to_owned()),
+                        ..Fact::bare(FactKind::SessionExpired)
+                    }],
+                    AttemptState::Registered
+                    | AttemptState::InFlight(Progress::Processing | Progress::Authorised)
+                    | AttemptState::Failed(_)
+                    | AttemptState::Captured => vec![],
+                };
                 (
-                    vec![],
-                    vec![],
+                    facts,
+                    NOT_FOUND.as_bytes().to_vec(),
                     "text/plain".to_owned(),
                     Some(LookedUp::NotFound),
                 )
@@ -128,7 +141,7 @@ impl App {
             .collect())
     }
 
-    /// Asks about every attempt that may still pay. True when each of them was answered.
+    /// Asks about every attempt that may still pay. Gives those that nobody could tell about.
     ///
     /// # Errors
     /// As [`App::look_up_attempt`].
@@ -136,18 +149,18 @@ impl App {
         &self,
         id: &PaymentRequestId,
         context: &Context,
-    ) -> Result<bool, AppError> {
+    ) -> Result<Vec<u32>, AppError> {
         let Some(request) = self.fold_request(id, None).await?.state else {
-            return Ok(true);
+            return Ok(vec![]);
         };
-        let mut all_answered = true;
+        let mut unanswered = vec![];
         for attempt_no in open_attempts(&request) {
             match self.look_up_attempt(id, attempt_no, context).await? {
                 LookedUp::Answered(_) | LookedUp::NotFound => {}
-                LookedUp::Unknown { .. } | LookedUp::Nothing => all_answered = false,
+                LookedUp::Unknown { .. } | LookedUp::Nothing => unanswered.push(attempt_no),
             }
         }
-        Ok(all_answered)
+        Ok(unanswered)
     }
 }
 
