@@ -147,3 +147,13 @@ async fn an_attempt_without_news_is_not_expired_for_an_idle_attempt_elsewhere_e5
     assert_eq!(*world.request(&id).await.closure(), Closure::Open);
 }
 
+#[tokio::test]
+async fn a_replaced_request_can_no_longer_be_paid_at_the_provider_a4() {
+    let world = MoneyWorld::new();
+    let (_, ours) = world.attempt("o-1", "asked").await;
+    let idle = says(&[Fact::bare(FactKind::Registered)]);
+    world.provider.looked_up(&ours, idle);
+    world.create("o-1", "again", true).await;
+    assert_eq!(world.provider.cancelled(), [ours]);
+}
+

@@ -189,7 +189,8 @@ impl App {
                 idempotency: None,
                 ..context.clone()
             };
-            self.execute(&owner_id, &context, &cancel).await?;
+            let cancelled = self.execute(&owner_id, &context, &cancel).await?;
+            self.close_sessions(&cancelled).await;
         }
         Ok(Some(taken.generation))
     }
