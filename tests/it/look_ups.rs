@@ -157,3 +157,24 @@ async fn a_replaced_request_can_no_longer_be_paid_at_the_provider_a4() {
     assert_eq!(world.provider.cancelled(), [ours]);
 }
 
+#[tokio::test]
+async fn a_repeated_precheck_answers_as_first_decided_a8_a9() {
+    let world = MoneyWorld::new();
+    let (id, _) = world.attempt("o-1", "asked").await;
+    let precheck = async |key: &str| {
+        let context = world.context(key);
+        let asked = world
+            .app
+            .precheck(world.caller(), &context, &id, None, None, price());
+        asked.await.unwrap()
+    };
+    let allowed = PrecheckVerdict::Allowed {};
+    let refused = PrecheckVerdict::Refused {
+        reason: PrecheckRefusal::NotPayable,
+    };
+    assert_eq!(precheck("k-1").await, (allowed.clone(), false));
+    world.clock.advance(LIFE);
+    assert_eq!(precheck("k-2").await, (refused.clone(), false));
+    assert_eq!(precheck("k-1").await, (allowed, true));
+    assert_eq!(precheck("k-2").await, (refused, true));
+}

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use domain::codec::decode;
 use domain::idempotency::Replay;
 use domain::ids::{AccountSlug, PaymentRequestId};
 use domain::money::Money;
@@ -10,6 +11,7 @@ use domain::payment::event::PrecheckVerdict;
 use domain::payment::request::{Attempt, AttemptState};
 use domain::payment::{Command, Event, Precheck, StartAttempt, verdict};
 use domain::ports::{LookUp, RegisterOutcome, Registration};
+use domain::stream::{StreamId, Version};
 
 use super::App;
 use super::caller::Caller;
@@ -149,6 +151,9 @@ impl App {
         amount: Money,
     ) -> Result<(PrecheckVerdict, bool), AppError> {
         let visible = self.visible_request(caller, id).await?;
+        if let Some(earlier) = self.replay_of(context, id).await? {
+            return Ok((self.first_verdict(id, earlier.version).await?, true));
+        }
         let now = self.recorder.now();
         let newest = visible.request.attempts().iter().next_back();
         let live = visible
@@ -174,10 +179,34 @@ impl App {
         let executed = self
             .execute(id, context, &Command::Precheck(precheck.clone()))
             .await?;
-        Ok((
-            verdict(&executed.request, &precheck, now)?,
-            executed.replayed,
-        ))
+        if executed.replayed {
+            return Ok((self.first_verdict(id, executed.version).await?, true));
+        }
+        let told = executed.events.iter().find_map(told_verdict);
+        match told {
+            Some(told) => Ok((told, false)),
+            None => Ok((verdict(&executed.request, &precheck, now)?, false)),
+        }
+    }
+
+    /// What was answered first: a precheck writes its verdict and, at most, one case after it.
+    async fn first_verdict(
+        &self,
+        id: &PaymentRequestId,
+        last: Version,
+    ) -> Result<PrecheckVerdict, AppError> {
+        let (stream, from) = (
+            StreamId::payment_request(id),
+            Version(last.0.saturating_sub(1)),
+        );
+        let store = self.recorder.store();
+        for recorded in store.read_stream(&stream, from, 2).await?.iter().rev() {
+            let envelope = recorded.envelope().map_err(AppError::bug)?;
+            if let Some(told) = told_verdict(&decode(&envelope).map_err(AppError::bug)?) {
+                return Ok(told);
+            }
+        }
+        Err(AppError::bug("a precheck without its verdict"))
     }
 
     /// Row A7: attempts that were interrupted before the provider's answer was written down.
@@ -222,6 +251,13 @@ impl App {
             Replay::Same(version) => self.first_answer(id, version).await.map(Some),
             Replay::Different => Err(AppError::IdempotencyMismatch),
         }
+    }
+}
+
+fn told_verdict(event: &Event) -> Option<PrecheckVerdict> {
+    match event {
+        Event::AttemptPrechecked { verdict, .. } => Some(verdict.clone()),
+        _ => None,
     }
 }
 
