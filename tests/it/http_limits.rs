@@ -531,6 +531,12 @@ async fn what_is_no_route_is_not_found_and_tells_nothing() {
     ] {
         let answer = node.call(method, path, Some(&backend), None, None).await;
         assert_problem(&answer, "method_not_allowed");
+        let allow = match path {
+            REQUESTS => "POST, GET",
+            "/health/live" => "GET",
+            _ => "POST",
+        };
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
     }
     node.stop().await;
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod callbacks_by_query;
 mod contract;
 mod deliveries;
 mod disk_faults;

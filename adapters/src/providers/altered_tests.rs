@@ -4,7 +4,7 @@
 //! capitals), so the bit that only changes a letter's case leaves the tag as it is.
 
 use domain::ids::KeyId;
-use domain::ports::{InboundProvider, InboundRequest, Secret};
+use domain::ports::{InboundMethod, InboundProvider, InboundRequest, Secret};
 use domain::time::Timestamp;
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn genuine() -> Vec<Genuine> {
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let time = NOW_S.to_string();
     let request = |headers: Vec<(&str, String)>| InboundRequest {
-        method: "POST".into(),
+        method: InboundMethod::Post,
         headers: headers
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.into_bytes()))

@@ -18,6 +18,7 @@ pub mod notices;
 pub mod notifications;
 pub mod observations;
 pub mod quotes;
+pub mod receive;
 pub mod recorder;
 pub mod registry;
 pub mod requests;

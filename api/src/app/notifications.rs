@@ -1,19 +1,15 @@
-//! Notifications: authenticated on raw bytes, sealed and durable before the provider hears 2xx,
-//! applied afterwards by a loop. A notification that is not authentic leaves no event.
+//! Notifications that were received are applied: matched to a request by its claims, or set aside
+//! until something explains them. Called by a loop, safe to repeat.
 
 use domain::actor::Actor;
-use domain::config::ProviderAccount;
-use domain::ids::{AccountSlug, MerchantId, PaymentRequestId, ProviderCode, ProviderRef};
-use domain::notification::{self, Notification, settle, stream_of, waited_long_enough};
+use domain::ids::{MerchantId, PaymentRequestId, ProviderRef};
+use domain::notification::{self, Notification, settle, waited_long_enough};
 use domain::payment::claims::{order_ref_key, ref_key};
 use domain::payment::exception::ExceptionKind;
-use domain::payment::fact::{Fact, FactKind, Observation};
+use domain::payment::fact::{FactKind, Observation};
 use domain::payment::{CaptureKey, Outcome, Target};
-use domain::ports::{
-    Acknowledge, AppendError, ClaimOwner, ClaimSpace, EvidenceError, Expect, InboundRequest,
-    LookUp, LookUpOutcome, ProviderAnswer, Rejected, SecretPurpose,
-};
-use domain::sealed::{EvidenceRef, KeyScope};
+use domain::ports::{AppendError, ClaimOwner, ClaimSpace, Expect, LookUp, LookUpOutcome};
+use domain::sealed::EvidenceRef;
 use domain::stream::StreamId;
 use domain::unmatched::{self, Unmatched};
 
@@ -22,20 +18,10 @@ use super::context::Context;
 use super::error::AppError;
 use super::observations::request_of;
 use super::recorder::{Decision, Draft, RecordFailure};
-use super::registry::Provider;
 
 /// Name of the loop that applies notifications; the actor of what follows from them is the
 /// provider.
 pub const ENTRY: &str = "work::apply_notifications";
-
-/// What the sender is told, and what happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
-    /// In the provider's own words.
-    pub answer: ProviderAnswer,
-    /// Why it was rejected; for metrics and the sampled log.
-    pub rejected: Option<Rejected>,
-}
 
 /// Which request and attempt a notification is about.
 enum Match {
@@ -48,133 +34,6 @@ enum Match {
 }
 
 impl App {
-    /// Receives a notification of a provider account.
-    ///
-    /// # Errors
-    /// [`AppError::UnknownAccount`]. Outages are told to the provider as *busy*, so that it sends
-    /// again.
-    pub async fn receive_notification(
-        &self,
-        provider: &ProviderCode,
-        account: &AccountSlug,
-        request: &InboundRequest,
-    ) -> Result<Received, AppError> {
-        let (merchant, config, adapter) = self.account(account)?;
-        if config.provider != *provider {
-            return Err(AppError::UnknownAccount);
-        }
-        let told = |acknowledge, rejected| Received {
-            answer: adapter.inbound.answer(acknowledge),
-            rejected,
-        };
-        let purpose = SecretPurpose::ProviderInbound(account.to_string());
-        let now = self.recorder.now();
-        let Ok(secrets) = self.secrets.active(merchant, &purpose, now).await else {
-            return Ok(told(Acknowledge::Busy, None));
-        };
-        let authentic = match adapter.inbound.authenticate(request, &secrets, now) {
-            Ok(authentic) => authentic,
-            Err(rejected) => return Ok(told(Acknowledge::Rejected, Some(rejected))),
-        };
-        let stream = stream_of(
-            self.recorder.key(),
-            provider,
-            account,
-            &authentic.signed_bytes,
-        );
-        match self
-            .keep_notification(merchant, config, adapter, request, authentic, &stream)
-            .await
-        {
-            Ok(()) => Ok(told(Acknowledge::Accepted, None)),
-            Err(error) => {
-                tracing::warn!(%stream, error = %error, "notification.not_kept");
-                Ok(told(Acknowledge::Busy, None))
-            }
-        }
-    }
-
-    async fn keep_notification(
-        &self,
-        merchant: &MerchantId,
-        config: &ProviderAccount,
-        adapter: &Provider,
-        request: &InboundRequest,
-        authentic: domain::ports::Authentic,
-        stream: &StreamId,
-    ) -> Result<(), AppError> {
-        // A repeat is answered from its own stream, before its bytes are sealed once more.
-        if self.recorder.store().read_last(stream).await?.is_some() {
-            return Ok(());
-        }
-        // What cannot be understood is kept all the same: it is authentic, and somebody may ask.
-        let facts = adapter.inbound.facts(request).unwrap_or_else(|why| {
-            tracing::warn!(%stream, %why, "notification.not_understood");
-            vec![]
-        });
-        let scope = KeyScope::Notification {
-            merchant: merchant.clone(),
-            stream: stream.clone(),
-        };
-        let commitment = self
-            .keep_raw(&scope, "application/octet-stream", &request.body, &facts)
-            .await?;
-        let observation = Observation {
-            provider: config.provider.clone(),
-            account: config.account.clone(),
-            class: authentic.class,
-            facts,
-            commitment,
-            received_at: self.recorder.now(),
-        };
-        let evidence = evidence_of("notification", &observation);
-        let actor = Actor::provider(&config.provider, &config.account, &authentic.scheme);
-        let event = notification::Event::Received {
-            observation,
-            scheme: authentic.scheme,
-            key_id: authentic.key_id,
-        };
-        let context = Context::of(actor, "POST /v1/callbacks/{provider}/{account}");
-        let decision = Decision {
-            stream,
-            expect: Expect::NoStream,
-            merchant: Some(merchant),
-            command: "receive_notification",
-            context: &context,
-            drafts: vec![Draft::of(&event).with_evidence(vec![evidence])],
-            claims: vec![],
-        };
-        match self.recorder.append(decision).await {
-            // A repeat was faster: it is kept.
-            Ok(_) | Err(RecordFailure::Append(AppendError::Conflict { .. })) => Ok(()),
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    /// Seals raw bytes. Bytes that look like a card number are not kept; what was read out of them
-    /// is.
-    pub(super) async fn keep_raw(
-        &self,
-        scope: &KeyScope,
-        media: &str,
-        raw: &[u8],
-        facts: &[Fact],
-    ) -> Result<domain::sealed::Commitment, AppError> {
-        let known: Vec<&str> = facts.iter().flat_map(Fact::references).collect();
-        match self.evidence.keep_knowing(scope, media, raw, &known).await {
-            Ok(commitment) => Ok(commitment),
-            Err(EvidenceError::CardNumber) => {
-                tracing::warn!("evidence.card_number_dropped");
-                let read = domain::canonical_json(
-                    &serde_json::json!({ "dropped": "card_number", "facts": facts.len() }),
-                )
-                .map_err(AppError::bug)?;
-                Ok(self.evidence.keep(scope, "application/json", &read).await?)
-            }
-            Err(other) => Err(other.into()),
-        }
-    }
-
     /// Looks at a received notification: safe to repeat, from zero, after any crash.
     ///
     /// # Errors

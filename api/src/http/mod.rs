@@ -39,20 +39,26 @@ pub fn configure(config: &mut ServiceConfig) {
     }
     for (path, ops) in by_path {
         let mut resource: Resource = web::resource(path);
+        let methods: Vec<_> = ops.iter().map(|op| op.spec().method).collect();
         for op in ops {
             let policy = move |request: ServiceRequest, next: Next<BoxBody>| {
                 policy::enforce(op, request, next)
             };
             resource = resource.route(route(op).wrap(from_fn(policy)));
         }
-        config.service(resource.default_service(web::to(method_not_allowed)));
+        config.service(resource.default_service(other_method(methods)));
     }
-    config.service(web::resource("/docs").route(web::get().to(docs_page::page)));
+    let docs = web::resource("/docs").route(web::get().to(docs_page::page));
+    config.service(docs.default_service(other_method(vec!["GET"])));
     config.default_service(web::to(not_found));
 }
 
-async fn method_not_allowed() -> actix_web::HttpResponse {
-    Problem::new(&problem::METHOD_NOT_ALLOWED).error_response()
+/// Refuses what is none of `methods`, and names them (RFC 9110, 15.5.6).
+fn other_method(methods: Vec<&'static str>) -> Route {
+    web::to(move || {
+        let problem = Problem::new(&problem::METHOD_NOT_ALLOWED).allow(methods.iter().copied());
+        async move { problem.error_response() }
+    })
 }
 
 async fn not_found() -> actix_web::HttpResponse {
@@ -87,6 +93,7 @@ fn route(op: Op) -> Route {
         Op::AbandonDelivery => web::post().to(deliveries::abandon),
         Op::ListProjections => web::get().to(operations::projections),
         Op::Callback => web::post().to(callbacks::callback),
+        Op::CallbackByQuery => web::get().to(callbacks::callback),
         Op::Live => web::get().to(operations::live),
         Op::Ready => web::get().to(operations::ready),
         Op::Metrics => web::get().to(operations::metrics),

@@ -104,6 +104,7 @@ mod table {
     AbandonDelivery:"POST" "/v1/deliveries/{id}/abandon", "abandonDelivery", "Deliveries", scope(Scope::DeliveriesOperate), true, "Reason" -> 200 "Delivery", "Give a delivery up, with a reason.";
     ListProjections:"GET" "/v1/projections", "listProjections", "Operations", scope(Scope::ProjectionsAdmin), false, "" -> 200 "ProjectionList", "Views with their lag and parked keys.";
     Callback:       "POST" "/v1/callbacks/{provider}/{account}", "callback", "Providers", Provider, false, "" -> 200 "", "A provider's notification: raw bytes in, the provider's own answer out.";
+    CallbackByQuery: "GET" "/v1/callbacks/{provider}/{account}", "callbackByQuery", "Providers", Provider, false, "" -> 200 "", "The same as a query string, for accounts whose profile takes it; others answer 405.";
     Live:           "GET" "/health/live", "live", "Operations", Public, false, "" -> 200 "Health", "The process runs. Touches no store.";
     Ready:          "GET" "/health/ready", "ready", "Operations", Public, false, "" -> 200 "Health", "Every part works; names the part that does not.";
     Metrics:        "GET" "/metrics", "metrics", "Operations", Public, false, "" -> 200 "", "Figures for Prometheus.";

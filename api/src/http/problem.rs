@@ -5,7 +5,7 @@ use std::fmt;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
@@ -85,6 +85,8 @@ pub struct Problem {
     pub errors: Vec<FieldProblem>,
     /// When to try again.
     pub retry_after_s: Option<u32>,
+    /// The methods that the address takes.
+    pub allow: Option<String>,
     /// Further members.
     pub members: Map<String, Value>,
 }
@@ -98,6 +100,7 @@ impl Problem {
             detail: None,
             errors: vec![],
             retry_after_s,
+            allow: None,
             members: Map::new(),
         }
     }
@@ -120,6 +123,14 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// With the methods that the address takes.
+    #[must_use]
+    pub fn allow<'m>(mut self, methods: impl IntoIterator<Item = &'m str>) -> Self {
+        let methods: Vec<_> = methods.into_iter().collect();
+        self.allow = Some(methods.join(", "));
         self
     }
 
@@ -173,6 +184,11 @@ impl ResponseError for Problem {
         );
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(methods) = &self.allow
+            && let Ok(methods) = HeaderValue::from_str(methods)
+        {
+            headers.insert(ALLOW, methods);
         }
         if self.code.status == 401 {
             let bearer = HeaderValue::from_static("Bearer");

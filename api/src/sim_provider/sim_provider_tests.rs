@@ -12,9 +12,9 @@ use domain::ids::{AccountSlug, KeyId, MerchantId, ProviderRef};
 use domain::money::{Currency, Money};
 use domain::payment::fact::FactKind;
 use domain::ports::{
-    Clock, HttpOut, InboundProvider, InboundRequest, KeyringError, LookUp, LookUpOutcome,
-    OutAnswer, OutError, OutRequest, ProviderApi, RegisterOutcome, Registration, Rejected, Secret,
-    SecretPurpose, Secrets,
+    Clock, HttpOut, InboundMethod, InboundProvider, InboundRequest, KeyringError, LookUp,
+    LookUpOutcome, OutAnswer, OutError, OutRequest, ProviderApi, RegisterOutcome, Registration,
+    Rejected, Secret, SecretPurpose, Secrets,
 };
 use domain::time::Timestamp;
 
@@ -237,7 +237,7 @@ fn read(request: &OutRequest) -> Told {
     };
     let seconds: i64 = header("webhook-timestamp").parse().unwrap();
     let inbound = InboundRequest {
-        method: "POST".into(),
+        method: InboundMethod::Post,
         headers: request
             .headers
             .iter()

@@ -117,6 +117,31 @@ fn the_page_names_every_setting_with_its_default() {
 }
 
 #[test]
+fn the_profile_of_the_page_has_no_mistakes_and_every_field_has_a_row() {
+    let page = reference("configuration.md");
+    let example = page.split("```toml\n").nth(1).unwrap();
+    let example: toml::Table = example.split("```").next().unwrap().parse().unwrap();
+    let profile = example["connections"]["bank-main"]["profile"].clone();
+    let profile: adapters::providers::generic::Profile = profile.try_into().unwrap();
+    assert_eq!(profile.mistakes(), Vec::<String>::new());
+    let rows = rows(&page);
+    let fields = serde_json::to_value(&profile).unwrap();
+    let named = |field: &str| {
+        let name = format!("connections.<account>.profile.{field}");
+        rows.iter().any(|(known, _)| *known == name)
+    };
+    for field in fields.as_object().unwrap().keys() {
+        assert!(named(field), "{field} is missing in configuration.md");
+    }
+    let of_profile = rows
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix("connections.<account>.profile."));
+    for field in of_profile {
+        assert!(fields.get(field).is_some(), "{field} is no field any more");
+    }
+}
+
+#[test]
 fn the_page_names_every_field_of_connections_and_merchants() {
     let rows = rows(&reference("configuration.md"));
     let (settings, _) = parse(&example(), []).unwrap();

@@ -18,7 +18,7 @@ pub use keys::{
 };
 pub use position::Position;
 pub use provider::{
-    Acknowledge, Authentic, InboundProvider, InboundRequest, LookUp, LookUpOutcome, NotUnderstood,
-    ProviderAnswer, ProviderApi, RegisterOutcome, Registration, Rejected,
+    Acknowledge, Authentic, InboundMethod, InboundProvider, InboundRequest, LookUp, LookUpOutcome,
+    NotUnderstood, ProviderAnswer, ProviderApi, RegisterOutcome, Registration, Rejected,
 };
 pub use world::{Clock, Entropy};

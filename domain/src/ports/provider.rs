@@ -1,6 +1,7 @@
 //! Providers: how their notifications are authenticated and read, and how they are asked.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use super::keys::Secret;
 use crate::ids::{KeyId, ProviderRef};
@@ -9,11 +10,33 @@ use crate::payment::evidence::EvidenceClass;
 use crate::payment::fact::Fact;
 use crate::time::Timestamp;
 
+/// How a notification is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InboundMethod {
+    /// As a body.
+    #[default]
+    #[serde(rename = "POST")]
+    Post,
+    /// As a query string.
+    #[serde(rename = "GET")]
+    Get,
+}
+
+impl InboundMethod {
+    /// As HTTP writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Get => "GET",
+        }
+    }
+}
+
 /// A notification as it came over the wire.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InboundRequest {
-    /// `POST` or `GET`.
-    pub method: String,
+    /// How it was sent.
+    pub method: InboundMethod,
     /// Path, as sent.
     pub path: String,
     /// Query string without `?`, as sent.
@@ -25,6 +48,15 @@ pub struct InboundRequest {
 }
 
 impl InboundRequest {
+    /// The raw bytes of the message: the body of a POST, the query string of a GET. What is
+    /// authenticated, read and kept is this and never the other part.
+    pub fn message(&self) -> &[u8] {
+        match self.method {
+            InboundMethod::Post => &self.body,
+            InboundMethod::Get => self.query.as_bytes(),
+        }
+    }
+
     /// The first header of this lower-case name, as text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
@@ -110,6 +142,11 @@ pub struct ProviderAnswer {
 
 /// The inbound half of a provider's adapter. Pure: no clock, no socket.
 pub trait InboundProvider: Send + Sync {
+    /// How this account may be notified. Anything else is turned away before it is looked at.
+    fn methods(&self) -> &[InboundMethod] {
+        &[InboundMethod::Post]
+    }
+
     /// Checks the signature over the raw bytes, in constant time, against every live key, before
     /// anything is parsed.
     ///

@@ -6,7 +6,7 @@ use domain::ports::{InboundRequest, NotUnderstood, Rejected};
 use serde_json::Value;
 
 use super::super::pointer::text;
-use super::profile::{Profile, SignedFields, SignedParameters, Source};
+use super::profile::{Profile, SignedFields, SignedParameters};
 
 /// The text of the signature.
 pub(super) fn signature(profile: &Profile, request: &InboundRequest) -> Result<String, Rejected> {
@@ -17,7 +17,7 @@ pub(super) fn signature(profile: &Profile, request: &InboundRequest) -> Result<S
             .ok_or(Rejected::MissingSignature);
     }
     match (&profile.signature_parameter, &profile.signed_parameters) {
-        (Some(name), Some(signed)) => parameters(signed, request)?
+        (Some(name), Some(_)) => parameters(request)?
             .remove(name)
             .ok_or(Rejected::MissingSignature),
         // `Profile::mistakes` names it; nothing is authentic under such a profile.
@@ -54,17 +54,17 @@ pub(super) fn identity(profile: &Profile, request: &InboundRequest, content: Vec
         .as_ref()
         .and_then(|name| request.header(name))
         .unwrap_or_default();
-    [id.as_bytes(), b".", &request.body].concat()
+    [id.as_bytes(), b".", request.message()].concat()
 }
 
 /// The message as JSON; parameters become an object of texts.
 pub(super) fn read(profile: &Profile, request: &InboundRequest) -> Result<Value, NotUnderstood> {
-    let Some(signed) = &profile.signed_parameters else {
-        return serde_json::from_slice(&request.body).map_err(|_| NotUnderstood {
+    if profile.signed_parameters.is_none() {
+        return serde_json::from_slice(request.message()).map_err(|_| NotUnderstood {
             why: "the body is no JSON",
         });
-    };
-    let parameters = parameters(signed, request).map_err(|_| NotUnderstood {
+    }
+    let parameters = parameters(request).map_err(|_| NotUnderstood {
         why: "a parameter stands twice",
     })?;
     Ok(parameters
@@ -88,11 +88,11 @@ fn from_template(
     };
     let (time, id) = (part(&profile.timestamp_header)?, part(&profile.id_header)?);
     let parts: [(&str, &[u8]); 3] = [
-        ("{body}", &request.body),
+        ("{body}", request.message()),
         ("{ts}", time.as_bytes()),
         ("{id}", id.as_bytes()),
     ];
-    let mut content = Vec::with_capacity(request.body.len() + 64);
+    let mut content = Vec::with_capacity(request.message().len() + 64);
     let mut rest = template;
     while let Some(open) = rest.find('{') {
         content.extend_from_slice(&rest.as_bytes()[..open]);
@@ -108,7 +108,7 @@ fn from_template(
 }
 
 fn from_fields(signed: &SignedFields, request: &InboundRequest) -> Result<Vec<u8>, Rejected> {
-    let body: Value = serde_json::from_slice(&request.body).map_err(|_| Rejected::Malformed)?;
+    let body: Value = serde_json::from_slice(request.message()).map_err(|_| Rejected::Malformed)?;
     let mut values = vec![];
     for pointer in &signed.pointers {
         let value = match body.pointer(pointer) {
@@ -132,7 +132,7 @@ fn from_parameters(
     request: &InboundRequest,
 ) -> Result<Vec<u8>, Rejected> {
     let mut content = String::new();
-    for (name, value) in parameters(signed, request)? {
+    for (name, value) in parameters(request)? {
         let unsigned =
             signed.except.contains(&name) || profile.signature_parameter.as_ref() == Some(&name);
         if unsigned {
@@ -147,17 +147,10 @@ fn from_parameters(
     Ok(content.into_bytes())
 }
 
-/// The parameters by name. One that stands twice is refused: two readers could take two of them.
-fn parameters(
-    signed: &SignedParameters,
-    request: &InboundRequest,
-) -> Result<BTreeMap<String, String>, Rejected> {
-    let encoded = match signed.from {
-        Source::Query => request.query.as_bytes(),
-        Source::Form => request.body.as_slice(),
-    };
+/// The parameters of the message by name, in the encoding of forms. One that stands twice is refused: two readers could take two of them.
+fn parameters(request: &InboundRequest) -> Result<BTreeMap<String, String>, Rejected> {
     let mut found = BTreeMap::new();
-    for (name, value) in url::form_urlencoded::parse(encoded) {
+    for (name, value) in url::form_urlencoded::parse(request.message()) {
         if found
             .insert(name.into_owned(), value.into_owned())
             .is_some()

@@ -1,11 +1,14 @@
 //! What may be wrong in a profile. Every mistake is told at once, so that a start fails once.
 
+use domain::ports::InboundMethod;
+
 use super::profile::{Encoding, Profile};
 
 impl Profile {
     /// Every mistake, for the configuration check. A profile with one is never used.
     pub fn mistakes(&self) -> Vec<String> {
         let mut found = vec![];
+        self.of_the_methods(&mut found);
         self.of_the_signature(&mut found);
         self.of_the_headers(&mut found);
         self.of_the_fields(&mut found);
@@ -31,6 +34,18 @@ impl Profile {
             }
         }
         found
+    }
+
+    fn of_the_methods(&self, found: &mut Vec<String>) {
+        if self.methods.is_empty() {
+            found.push("methods names none, so that nothing could ever arrive".to_owned());
+        }
+        if self.methods.contains(&InboundMethod::Get) && self.signed_parameters.is_none() {
+            found.push(
+                "methods names GET, which needs signed_parameters: a query string is a form"
+                    .to_owned(),
+            );
+        }
     }
 
     fn of_the_signature(&self, found: &mut Vec<String>) {

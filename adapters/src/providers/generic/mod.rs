@@ -11,8 +11,8 @@ use std::time::Duration;
 use domain::payment::evidence::EvidenceClass;
 use domain::payment::fact::{Fact, FactKind};
 use domain::ports::{
-    Acknowledge, Authentic, InboundProvider, InboundRequest, NotUnderstood, ProviderAnswer,
-    Rejected, Secret,
+    Acknowledge, Authentic, InboundMethod, InboundProvider, InboundRequest, NotUnderstood,
+    ProviderAnswer, Rejected, Secret,
 };
 use domain::time::Timestamp;
 use serde_json::Value;
@@ -22,8 +22,7 @@ use super::signature::within_tolerance;
 
 pub use look_up::GenericApi;
 pub use profile::{
-    AnswerType, Encoding, Fields, LookUpProfile, Profile, SignedFields, SignedParameters, Source,
-    Statuses,
+    AnswerType, Encoding, Fields, LookUpProfile, Profile, SignedFields, SignedParameters, Statuses,
 };
 
 /// A key of fewer bytes authenticates nobody (128 bits; shorter ones can be guessed).
@@ -43,6 +42,10 @@ impl GenericInbound {
 }
 
 impl InboundProvider for GenericInbound {
+    fn methods(&self) -> &[InboundMethod] {
+        &self.profile.methods
+    }
+
     fn authenticate(
         &self,
         request: &InboundRequest,

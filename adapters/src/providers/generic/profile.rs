@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::payment::fact::FactKind;
+use domain::ports::InboundMethod;
 use serde::{Deserialize, Serialize};
 
 use super::super::pointer::AmountUnit;
@@ -38,6 +39,9 @@ impl Encoding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
+    /// How notifications come: `POST`, `GET` or both. A GET carries a form in its query string.
+    #[serde(default = "by_post")]
+    pub methods: Vec<InboundMethod>,
     /// Header of the signature, in lower case.
     #[serde(default)]
     pub signature_header: Option<String>,
@@ -91,6 +95,10 @@ pub struct Profile {
     pub look_up: Option<LookUpProfile>,
 }
 
+fn by_post() -> Vec<InboundMethod> {
+    vec![InboundMethod::Post]
+}
+
 fn five_minutes() -> u64 {
     300
 }
@@ -132,23 +140,11 @@ pub struct SignedFields {
     pub separator: String,
 }
 
-/// Where parameters stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Source {
-    /// In the query.
-    #[serde(rename = "query")]
-    Query,
-    /// In a form's body.
-    #[serde(rename = "form")]
-    Form,
-}
-
-/// Parameters. One that stands twice is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Parameters of a form: the body of a POST, the query string of a GET. One that stands twice is
+/// refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedParameters {
-    /// Where they stand.
-    pub from: Source,
     /// Which are not signed, besides the signature.
     #[serde(default)]
     pub except: Vec<String>,

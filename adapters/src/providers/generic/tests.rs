@@ -88,7 +88,7 @@ fn every_mistake_of_a_profile_is_told() {
 fn rbs() -> Profile {
     serde_json::from_value(json!({
         "signature_parameter": "checksum", "algorithm": "sha256", "signature_encoding": "hex",
-        "key_encoding": "utf8", "signed_parameters": {"from": "query", "except": ["sign_alias"]},
+        "key_encoding": "utf8", "methods": ["GET", "POST"], "signed_parameters": {"except": ["sign_alias"]},
         "amount_unit": "minor",
         "fields": {"status": "/operation", "our_reference": "/orderNumber", "transaction": "/mdOrder",
                    "amount": "/amount", "currency": "/currency"},
@@ -99,7 +99,7 @@ fn rbs() -> Profile {
 
 fn by_query(query: &str) -> Result<Authentic, Rejected> {
     let request = InboundRequest {
-        method: "GET".into(),
+        method: InboundMethod::Get,
         query: query.into(),
         ..InboundRequest::default()
     };
@@ -168,9 +168,30 @@ fn sorted_parameters_hold_in_any_order_and_either_case_and_never_twice() {
 }
 
 #[test]
+fn a_query_and_a_form_of_the_same_parameters_are_one_notification() {
+    let plain = "mdOrder=72318777-5zfg-782c-bk02-xxxxxxxx8dx5&operation=deposited\
+                 &orderNumber=ZX-987654321&status=1\
+                 &checksum=9953c1525622c75275e3d5df2b2cd38b24541b9e9de3a687a3856047570e2dad";
+    let posted = |query: &str, body: &str| {
+        let request = InboundRequest {
+            query: query.into(),
+            body: body.into(),
+            ..InboundRequest::default()
+        };
+        authenticated(rbs(), &request, b"B07BAA3F9C809098ACBB462618A93275")
+    };
+    let form = posted("", plain).unwrap();
+    assert_eq!(form.signed_bytes, by_query(plain).unwrap().signed_bytes);
+    // The query of a POST is no part of its message, so that nothing unsigned can be slipped in.
+    assert_eq!(posted(plain, ""), Err(Rejected::MissingSignature));
+    assert_eq!(posted("status=0", plain).unwrap(), form);
+}
+
+#[test]
 fn a_parameter_message_is_read_like_any_other() {
     let query = "amount=500&currency=051&mdOrder=m1&operation=deposited&orderNumber=pr_x-1";
     let request = InboundRequest {
+        method: InboundMethod::Get,
         query: query.into(),
         ..InboundRequest::default()
     };
@@ -330,6 +351,11 @@ fn more_mistakes_are_told_in_words() {
         (
             told(|bad| bad.signature_header = None),
             "exactly one of signature_header",
+        ),
+        (told(|bad| bad.methods.clear()), "methods names none"),
+        (
+            told(|bad| bad.methods.push(InboundMethod::Get)),
+            "methods names GET, which needs signed_parameters",
         ),
         (
             told(|bad| bad.signature_encoding = Encoding::Utf8),

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use domain::ports::InboundMethod;
+
 use super::*;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -20,7 +22,7 @@ fn secret(value: &str) -> Secret {
 fn request(id: &str, time: &str, signature: &str, body: &str) -> InboundRequest {
     let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     InboundRequest {
-        method: "POST".into(),
+        method: InboundMethod::Post,
         headers: vec![
             header("webhook-id", id),
             header("webhook-timestamp", time),

@@ -1,18 +1,19 @@
 //! Notifications of providers: raw bytes in, the provider's own answer out. Authentication stands
 //! in front of every parser.
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::ids::{AccountSlug, ProviderCode};
-use domain::ports::InboundRequest;
+use domain::ports::{InboundMethod, InboundRequest};
 
 use super::super::body;
 use super::super::guard::AsIs;
 use super::super::problem::{self, Problem};
 use super::super::state::HttpState;
+use crate::app::receive::NotReceived;
 
-/// `POST /v1/callbacks/{provider}/{account}`
+/// `POST` and `GET /v1/callbacks/{provider}/{account}`
 pub async fn callback(
     request: HttpRequest,
     mut payload: Payload,
@@ -24,7 +25,11 @@ pub async fn callback(
     let provider = ProviderCode::parse(provider).map_err(|_| unknown())?;
     let account = AccountSlug::parse(account).map_err(|_| unknown())?;
     let inbound = InboundRequest {
-        method: request.method().to_string(),
+        method: if *request.method() == Method::GET {
+            InboundMethod::Get
+        } else {
+            InboundMethod::Post
+        },
         path: request.path().to_owned(),
         query: request.query_string().to_owned(),
         headers: request
@@ -43,7 +48,12 @@ pub async fn callback(
         .app
         .receive_notification(&provider, &account, &inbound)
         .await
-        .map_err(|_| unknown())?;
+        .map_err(|error| match error {
+            NotReceived::UnknownAccount => unknown(),
+            NotReceived::Method { ref taken } => Problem::new(&problem::METHOD_NOT_ALLOWED)
+                .detail(error.to_string())
+                .allow(taken.iter().map(|method| method.as_str())),
+        })?;
     match received.rejected {
         Some(rejected) => {
             let reason = rejected.as_str();
