@@ -227,7 +227,9 @@ impl ProviderApi for SimApi {
     }
 
     async fn look_up(&self, look_up: &LookUp) -> LookUpOutcome {
-        let path = format!("/orders/{}", look_up.our_reference);
+        // Its own name for the order is the surer one: in a message ours may be mangled.
+        let order = look_up.provider_order_ref.as_ref();
+        let path = format!("/orders/{}", order.unwrap_or(&look_up.our_reference));
         let answer = match self.call("GET", &path, None).await {
             Ok(answer) => answer,
             Err(failed) => {
