@@ -23,6 +23,7 @@ pub mod recorder;
 pub mod registry;
 pub mod requests;
 pub mod subscribers;
+mod suspense;
 pub mod views;
 
 use std::sync::Arc;

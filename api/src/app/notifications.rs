@@ -7,11 +7,10 @@ use domain::notification::{self, Notification, settle, waited_long_enough};
 use domain::payment::claims::{order_ref_key, ref_key};
 use domain::payment::exception::ExceptionKind;
 use domain::payment::fact::{FactKind, Observation};
-use domain::payment::{CaptureKey, Outcome, Target};
-use domain::ports::{AppendError, ClaimOwner, ClaimSpace, Expect, LookUp, LookUpOutcome};
+use domain::payment::{Outcome, Target};
+use domain::ports::{AppendError, ClaimOwner, ClaimSpace};
 use domain::sealed::EvidenceRef;
 use domain::stream::StreamId;
-use domain::unmatched::{self, Unmatched};
 
 use super::App;
 use super::context::Context;
@@ -163,82 +162,6 @@ impl App {
             Some(_) => Ok(Match::Known(id, Target::Foreign(reference))),
         }
     }
-
-    /// Rows G1 and G6: money that no request explains goes into suspense. The provider is asked
-    /// first where it can be.
-    async fn set_aside(
-        &self,
-        known: &Notification,
-        kind: ExceptionKind,
-        context: &Context,
-    ) -> Result<Outcome, AppError> {
-        let observation = &known.observation;
-        let (merchant, config, adapter) = self.account(&observation.account)?;
-        let mut observed = observation.clone();
-        if let (Some(api), Some(order)) = (&adapter.api, first_order(observation)) {
-            let our_reference = first_reference(observation).unwrap_or_else(|| order.clone());
-            let question = LookUp {
-                our_reference,
-                provider_order_ref: Some(order),
-            };
-            match api.look_up(&question).await {
-                LookUpOutcome::Answered { facts, .. } => {
-                    observed.facts = facts;
-                    observed.class = domain::payment::evidence::EvidenceClass::LookedUp;
-                }
-                LookUpOutcome::NotFound => return Ok(Outcome::Refused),
-                LookUpOutcome::Unknown { .. } => return Ok(Outcome::Parked),
-            }
-        }
-        if !config.rules().sufficient(observed.class) {
-            return Ok(Outcome::Refused);
-        }
-        let mut outcome = Outcome::Stale;
-        for fact in observed
-            .facts
-            .iter()
-            .filter(|fact| fact.kind == FactKind::Captured)
-        {
-            let (Some(transaction), Some(amount)) = (&fact.transaction, fact.amount) else {
-                continue;
-            };
-            let money = Unmatched {
-                capture: CaptureKey {
-                    provider: observed.provider.clone(),
-                    account: observed.account.clone(),
-                    transaction: transaction.clone(),
-                },
-                amount,
-                class: observed.class,
-                our_reference: fact.our_reference.clone(),
-                provider_order_ref: fact.provider_order_ref.clone(),
-                provider_time: fact.provider_time,
-            };
-            let stream = unmatched::stream_of(self.recorder.key(), &money.capture);
-            let exists = self.recorder.store().read_last(&stream).await?.is_some();
-            let events = unmatched::observe(exists, &stream, money, kind, self.recorder.now());
-            outcome = Outcome::Unmatched;
-            if events.is_empty() {
-                continue;
-            }
-            let evidence = evidence_of("notification", observation);
-            let draft = |event| Draft::of(event).with_evidence(vec![evidence.clone()]);
-            let decision = Decision {
-                stream: &stream,
-                expect: Expect::NoStream,
-                merchant: Some(merchant),
-                command: "observe_unmatched",
-                context,
-                drafts: events.iter().map(draft).collect(),
-                claims: vec![],
-            };
-            match self.recorder.append(decision).await {
-                Ok(_) | Err(RecordFailure::Append(AppendError::Conflict { .. })) => {}
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Ok(outcome)
-    }
 }
 
 pub(super) fn evidence_of(kind: &str, observation: &Observation) -> EvidenceRef {
@@ -248,20 +171,6 @@ pub(super) fn evidence_of(kind: &str, observation: &Observation) -> EvidenceRef 
         media: "application/octet-stream".to_owned(),
         reference: None,
     }
-}
-
-fn first_reference(observation: &Observation) -> Option<ProviderRef> {
-    observation
-        .facts
-        .iter()
-        .find_map(|fact| fact.our_reference.clone())
-}
-
-fn first_order(observation: &Observation) -> Option<ProviderRef> {
-    observation
-        .facts
-        .iter()
-        .find_map(|fact| fact.provider_order_ref.clone())
 }
 
 /// True when somebody's money may hang on it: then it is parked, and never just dropped.

@@ -1,0 +1,152 @@
+//! Money that no request explains: kept in suspense on a stream of its own, for a person to decide
+//! about. It is never matched by amount.
+
+use domain::ids::{MerchantId, ProviderRef};
+use domain::notification::Notification;
+use domain::payment::claims::ptx_key;
+use domain::payment::evidence::EvidenceClass;
+use domain::payment::exception::ExceptionKind;
+use domain::payment::fact::{FactKind, Observation};
+use domain::payment::{CaptureKey, Command, Outcome};
+use domain::ports::{AppendError, Claim, ClaimExpect, ClaimSpace, Expect, LookUp, LookUpOutcome};
+use domain::unmatched::{self, Unmatched};
+
+use super::App;
+use super::context::Context;
+use super::error::AppError;
+use super::notifications::evidence_of;
+use super::observations::request_of;
+use super::recorder::{Decision, Draft, RecordFailure, Recorder};
+
+impl App {
+    /// Rows G1 and G6: money that no request explains goes into suspense. The provider is asked
+    /// first where it can be.
+    pub(super) async fn set_aside(
+        &self,
+        known: &Notification,
+        kind: ExceptionKind,
+        context: &Context,
+    ) -> Result<Outcome, AppError> {
+        let observation = &known.observation;
+        let (merchant, config, adapter) = self.account(&observation.account)?;
+        let mut observed = observation.clone();
+        if let (Some(api), Some(order)) = (&adapter.api, first_order(observation)) {
+            let our_reference = first_reference(observation).unwrap_or_else(|| order.clone());
+            let question = LookUp {
+                our_reference,
+                provider_order_ref: Some(order),
+            };
+            match api.look_up(&question).await {
+                LookUpOutcome::Answered { facts, .. } => {
+                    observed.facts = facts;
+                    observed.class = EvidenceClass::LookedUp;
+                }
+                LookUpOutcome::NotFound => return Ok(Outcome::Refused),
+                LookUpOutcome::Unknown { .. } => return Ok(Outcome::Parked),
+            }
+        }
+        if !config.rules().sufficient(observed.class) {
+            return Ok(Outcome::Refused);
+        }
+        let mut outcome = Outcome::Stale;
+        for fact in observed
+            .facts
+            .iter()
+            .filter(|fact| fact.kind == FactKind::Captured)
+        {
+            let (Some(transaction), Some(amount)) = (&fact.transaction, fact.amount) else {
+                continue;
+            };
+            let money = Unmatched {
+                capture: CaptureKey {
+                    provider: observed.provider.clone(),
+                    account: observed.account.clone(),
+                    transaction: transaction.clone(),
+                },
+                amount,
+                class: observed.class,
+                our_reference: fact.our_reference.clone(),
+                provider_order_ref: fact.provider_order_ref.clone(),
+                provider_time: fact.provider_time,
+            };
+            outcome = outcome.max(
+                self.observe_unmatched(merchant, observation, money, kind, context)
+                    .await?,
+            );
+        }
+        Ok(outcome)
+    }
+
+    /// Writes it down once, and claims it: what is in suspense pays no request by itself later, and
+    /// what is booked at a request is not kept here as well (row G4).
+    async fn observe_unmatched(
+        &self,
+        merchant: &MerchantId,
+        observation: &Observation,
+        money: Unmatched,
+        kind: ExceptionKind,
+        context: &Context,
+    ) -> Result<Outcome, AppError> {
+        let key = self.recorder.key();
+        let capture = money.capture.clone();
+        let stream = unmatched::stream_of(key, &capture);
+        let exists = self.recorder.store().read_last(&stream).await?.is_some();
+        let events = unmatched::observe(exists, &stream, money, kind, self.recorder.now());
+        if events.is_empty() {
+            return Ok(Outcome::Unmatched);
+        }
+        let evidence = evidence_of("notification", observation);
+        let (ns, key) = (ClaimSpace::Ptx, ptx_key(key, &capture));
+        let mut drafts: Vec<Draft> = events
+            .iter()
+            .map(|event| Draft::of(event).with_evidence(vec![evidence.clone()]))
+            .collect();
+        if let Some(first) = drafts.first_mut() {
+            let used = Recorder::claim_use(ns, key, ClaimExpect::Free, false);
+            first.claims.push(used);
+        }
+        let claim = Claim {
+            ns,
+            key,
+            owner: stream.clone(),
+            detail: 0,
+            expect: ClaimExpect::Free,
+        };
+        let decision = Decision {
+            stream: &stream,
+            expect: Expect::NoStream,
+            merchant: Some(merchant),
+            command: "observe_unmatched",
+            context,
+            drafts,
+            claims: vec![claim],
+        };
+        match self.recorder.append(decision).await {
+            Ok(_) | Err(RecordFailure::Append(AppendError::Conflict { .. })) => {
+                Ok(Outcome::Unmatched)
+            }
+            Err(RecordFailure::Append(AppendError::ClaimTaken { owner, .. })) => {
+                if let Some(owner) = request_of(&owner) {
+                    let command = Command::RecordReuse { capture };
+                    self.execute(&owner, context, &command).await?;
+                }
+                Ok(Outcome::Refused)
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+fn first_reference(observation: &Observation) -> Option<ProviderRef> {
+    observation
+        .facts
+        .iter()
+        .find_map(|fact| fact.our_reference.clone())
+}
+
+fn first_order(observation: &Observation) -> Option<ProviderRef> {
+    observation
+        .facts
+        .iter()
+        .find_map(|fact| fact.provider_order_ref.clone())
+}
