@@ -84,13 +84,20 @@ pub async fn init(settings: &Settings, context: &Context) -> Result<Opened, Star
 /// # Errors
 /// [`StartError`].
 pub async fn open(settings: &Settings, context: &Context) -> Result<Opened, StartError> {
+    open_at(settings, context, Arc::new(SystemClock::new())).await
+}
+
+async fn open_at(
+    settings: &Settings,
+    context: &Context,
+    clock: Arc<dyn Clock>,
+) -> Result<Opened, StartError> {
     let data = &settings.store.data;
     if !data.is_dir() {
         return Err(StartError::NotInitialised {
             what: format!("{} does not exist", data.display()),
         });
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
     let kek =
         Kek::read(&settings.store.kek_file).map_err(|e| part("key-encryption key")(e.into()))?;
@@ -217,8 +224,20 @@ pub struct Node {
 /// # Errors
 /// [`StartError`].
 pub async fn start(settings: &Settings, listener: TcpListener) -> Result<Node, StartError> {
+    start_at(settings, listener, Arc::new(SystemClock::new())).await
+}
+
+/// As [`start`], by another clock: for whoever cannot wait until a payment request expires.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start_at(
+    settings: &Settings,
+    listener: TcpListener,
+    clock: Arc<dyn Clock>,
+) -> Result<Node, StartError> {
     let context = Context::job("start");
-    let Opened { app, events } = open(settings, &context).await?;
+    let Opened { app, events } = open_at(settings, &context, clock).await?;
     let address = listener
         .local_addr()
         .map_err(|e| part("listener")(e.into()))?;

@@ -16,5 +16,6 @@ pub mod node;
 pub mod process_ledger;
 pub mod quiet_provider;
 pub mod receiver;
+pub mod shop;
 pub mod whole_log;
 pub mod world;

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::http_out::{AddressGuard, HttpOutOptions, ReqwestOut};
@@ -19,9 +20,12 @@ use domain::access::role::Role;
 use domain::access::token::Token;
 use domain::ids::{ClientId, MerchantId, OperatorId, ScenarioId};
 use domain::payment::evidence::Mode;
+use domain::ports::Clock;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::world::LeapingClock;
 
 /// Clients of the merchant `shop`: a name of its own per role, and a second bot and backend, whose
 /// requests are no business of the first ones.
@@ -91,6 +95,7 @@ fn connection(account: &str) -> String {
 pub struct TestNode {
     folder: TempDir,
     settings: Settings,
+    clock: Arc<LeapingClock>,
     node: Option<Node>,
     http: reqwest::Client,
     tokens: BTreeMap<&'static str, String>,
@@ -203,10 +208,12 @@ impl TestNode {
             .timeout(Duration::from_secs(30))
             .build()
             .unwrap();
-        let node = Some(run(&settings).await);
+        let clock = Arc::new(LeapingClock::new());
+        let node = Some(run(&settings, &clock).await);
         Self {
             folder,
             settings,
+            clock,
             node,
             http,
             tokens,
@@ -218,7 +225,7 @@ impl TestNode {
         if let Some(node) = self.node.take() {
             node.stop().await;
         }
-        self.node = Some(run(&self.settings).await);
+        self.node = Some(run(&self.settings, &self.clock).await);
     }
 
     /// As [`TestNode::restart`], with other settings.
@@ -247,6 +254,25 @@ impl TestNode {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.node().address
+    }
+
+    /// Its clock, which goes with the system's until a test lets it leap ahead.
+    pub fn clock(&self) -> &Arc<LeapingClock> {
+        &self.clock
+    }
+
+    /// Lets so much time pass at once, and waits until the ledger has found its feet again: what it
+    /// knew of its clients is old then, as after a machine that slept.
+    pub async fn leap(&self, by: Duration) {
+        self.clock.leap(by);
+        let path = "/v1/payment-requests?limit=1";
+        for _ in 0..1000 {
+            if self.get("backend", path).await.status == 200 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the ledger does not answer after {by:?}");
     }
 
     /// The folder of everything that it keeps.
@@ -335,8 +361,8 @@ fn by_admin() -> Context {
 }
 
 /// Starts and waits until every part works: views are made by their loops.
-async fn run(settings: &Settings) -> Node {
-    let node = start(settings).await;
+async fn run(settings: &Settings, clock: &Arc<LeapingClock>) -> Node {
+    let node = start(settings, clock).await;
     let ready = async {
         while !node.health.ready() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -350,11 +376,11 @@ async fn run(settings: &Settings) -> Node {
 
 /// A stopped ledger of this process lets go of its store a moment later, when the last thread of its
 /// server is gone. Between two processes there is no such moment.
-async fn start(settings: &Settings) -> Node {
+async fn start(settings: &Settings, clock: &Arc<LeapingClock>) -> Node {
     let mut patience = 500;
     loop {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        match compose::start(settings, listener).await {
+        match compose::start_at(settings, listener, Arc::clone(clock) as Arc<dyn Clock>).await {
             Ok(node) => return node,
             Err(StartError::Part {
                 part: "event store",

@@ -1,10 +1,12 @@
-//! A provider on this machine that registers every order and never has news when it is asked:
-//! what becomes of a payment is told by the notifications that the test signs itself.
+//! A provider on this machine that registers every order and has no news when it is asked, unless a
+//! test told it what to say: what becomes of a payment is told by the notifications that the test
+//! signs itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use adapters::providers::signature::standard_webhooks;
@@ -20,7 +22,17 @@ pub const API_KEY: &str = "a-key-that-nobody-checks";
 pub struct QuietProvider {
     address: SocketAddr,
     stopped: Arc<AtomicBool>,
+    books: Arc<Mutex<Books>>,
     accepting: Option<JoinHandle<()>>,
+}
+
+/// What it says when it is asked, by the order's name: `qo_` and our reference, or our reference.
+#[derive(Debug, Default)]
+struct Books {
+    away: bool,
+    unknown: BTreeSet<String>,
+    statements: BTreeMap<String, Vec<Value>>,
+    asked: BTreeMap<String, usize>,
 }
 
 impl QuietProvider {
@@ -28,20 +40,22 @@ impl QuietProvider {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let stopped = Arc::new(AtomicBool::new(false));
-        let until = Arc::clone(&stopped);
+        let (stopped, books) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (until, of_all) = (Arc::clone(&stopped), Arc::clone(&books));
         let accepting = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if until.load(Ordering::SeqCst) {
                     return;
                 }
+                let books = Arc::clone(&of_all);
                 // A caller that was killed in the middle is no matter of this provider.
-                std::thread::spawn(move || stream.and_then(answer));
+                std::thread::spawn(move || stream.and_then(|stream| answer(&stream, &books)));
             }
         });
         Self {
             address,
             stopped,
+            books,
             accepting: Some(accepting),
         }
     }
@@ -49,6 +63,52 @@ impl QuietProvider {
     /// Its base URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// What it says of an order whenever it is asked, from here on.
+    pub fn says(&self, our_reference: &str, statement: &Value) {
+        self.says_all(our_reference, std::slice::from_ref(statement));
+    }
+
+    /// The same, of several payments for one order.
+    pub fn says_all(&self, our_reference: &str, statements: &[Value]) {
+        let mut books = self.books.lock().unwrap();
+        books
+            .statements
+            .insert(our_reference.to_owned(), statements.to_vec());
+    }
+
+    /// It has never heard of an order of this name: its own, or ours.
+    pub fn does_not_know(&self, order: &str) {
+        let mut books = self.books.lock().unwrap();
+        books.unknown.insert(order.to_owned());
+    }
+
+    /// It answers 503 to every question, or no longer.
+    pub fn is_away(&self, away: bool) {
+        self.books.lock().unwrap().away = away;
+    }
+
+    /// How often it was asked about an order.
+    pub fn asked(&self, our_reference: &str) -> usize {
+        let books = self.books.lock().unwrap();
+        books.asked.get(our_reference).copied().unwrap_or(0)
+    }
+}
+
+impl Books {
+    fn look_up(&mut self, order: &str) -> (&'static str, Value) {
+        let our_reference = order.strip_prefix("qo_").unwrap_or(order);
+        *self.asked.entry(our_reference.to_owned()).or_default() += 1;
+        if self.away {
+            return ("503 Service Unavailable", json!({}));
+        }
+        if self.unknown.contains(order) {
+            return ("404 Not Found", json!({}));
+        }
+        let statements = self.statements.get(our_reference);
+        let statements = statements.cloned().unwrap_or_default();
+        ("200 OK", json!({ "statements": statements }))
     }
 }
 
@@ -63,7 +123,7 @@ impl Drop for QuietProvider {
     }
 }
 
-fn answer(stream: TcpStream) -> std::io::Result<()> {
+fn answer(mut stream: &TcpStream, books: &Mutex<Books>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut first = String::new();
     reader.read_line(&mut first)?;
@@ -79,28 +139,26 @@ fn answer(stream: TcpStream) -> std::io::Result<()> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    let path = first.split(' ').nth(1).unwrap_or_default();
     let (status, answer) = if first.starts_with("POST /orders ") {
         let order: Value = serde_json::from_slice(&body)?;
         let reference = order["our_reference"].as_str().unwrap_or_default();
-        let session_s =
-            i64::from(u32::try_from(order["session_s"].as_u64().unwrap_or(600)).unwrap_or(600));
-        let end =
-            jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + session_s).unwrap();
         let answer = json!({
             "order": format!("qo_{reference}"),
             "pay_url": format!("http://pay.example/{reference}"),
-            "session_expires_at": end.to_string(),
         });
         ("201 Created", answer)
+    } else if let (true, Some(order)) = (first.starts_with("GET "), path.strip_prefix("/orders/")) {
+        books.lock().unwrap().look_up(order)
     } else {
-        ("200 OK", json!({ "statements": [] }))
+        ("200 OK", json!({}))
     };
     let answer = answer.to_string();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         answer.len()
     );
-    (&stream).write_all([head, answer].concat().as_bytes())
+    stream.write_all([head, answer].concat().as_bytes())
 }
 
 /// A notification, ready to be sent any number of times.

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use adapters::system::SystemClock;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
@@ -52,6 +53,55 @@ impl Clock for TestClock {
         let mut monotonic = self.monotonic.subscribe();
         let until = *monotonic.borrow() + duration;
         monotonic.wait_for(|now| *now >= until).await.unwrap();
+    }
+}
+
+/// The system's clock, which a test may let leap ahead: whoever sleeps until then wakes at once.
+#[derive(Debug)]
+pub struct LeapingClock {
+    system: SystemClock,
+    ahead: watch::Sender<Duration>,
+}
+
+impl LeapingClock {
+    /// Goes with the system's.
+    #[allow(
+        clippy::new_without_default,
+        reason = "a clock is started, not defaulted"
+    )]
+    pub fn new() -> Self {
+        Self {
+            system: SystemClock::new(),
+            ahead: watch::Sender::new(Duration::ZERO),
+        }
+    }
+
+    /// Lets it be later by so much.
+    pub fn leap(&self, by: Duration) {
+        self.ahead.send_modify(|ahead| *ahead += by);
+    }
+}
+
+#[async_trait]
+impl Clock for LeapingClock {
+    fn now(&self) -> Timestamp {
+        self.system.now().plus(*self.ahead.borrow())
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic() + *self.ahead.borrow()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let mut ahead = self.ahead.subscribe();
+        let until = self.monotonic() + duration;
+        while let Some(left) = until.checked_sub(self.monotonic()) {
+            tokio::select! {
+                biased;
+                _ = ahead.changed() => {}
+                () = self.system.sleep(left) => {}
+            }
+        }
     }
 }
 
