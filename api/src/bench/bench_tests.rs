@@ -23,6 +23,7 @@ async fn every_part_gives_figures_and_leaves_no_file() {
     for (part, figure, levels) in [
         ("creates", "creates_per_s", 3),
         ("appends", "appends_per_s", 3),
+        ("arrivals", "payments", 3),
     ] {
         let rows = report[part].as_array().unwrap();
         assert_eq!(rows.len(), levels, "{part}");
@@ -30,6 +31,22 @@ async fn every_part_gives_figures_and_leaves_no_file() {
             rows.iter().all(|row| row[figure].as_u64().unwrap() > 0),
             "{rows:?}"
         );
+    }
+    for row in report["arrivals"].as_array().unwrap() {
+        let us = |name: &str| {
+            row[name]
+                .as_u64()
+                .unwrap_or_else(|| panic!("{name}: {row}"))
+        };
+        for [p50, p95, p99] in [
+            ["p50_us", "p95_us", "p99_us"],
+            ["empty_p50_us", "empty_p95_us", "empty_p99_us"],
+        ] {
+            assert!(
+                0 < us(p50) && us(p50) <= us(p95) && us(p95) <= us(p99),
+                "{row}"
+            );
+        }
     }
     let rebuilt = report["rebuild"].as_array().unwrap();
     assert_eq!(rebuilt.len(), projections::views::all().len() + 1);

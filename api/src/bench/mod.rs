@@ -5,6 +5,7 @@
 //! same process and shares its cores, so the figures are lower than those of a machine of its own.
 
 mod appends;
+mod arrivals;
 mod client;
 mod creates;
 mod machine;
@@ -21,7 +22,7 @@ use serde_json::{Map, Value};
 
 use self::scratch::Scratch;
 
-/// How many connections or appenders work at once, one figure for each.
+/// How many connections, appenders or payers work at once, one figure for each.
 const LEVELS: [usize; 3] = [1, 16, 64];
 
 /// What can be measured.
@@ -31,19 +32,22 @@ pub enum Part {
     Creates,
     /// Appends beside bare inserts.
     Appends,
+    /// Payments from the durable append to a receiver, beside an empty POST to it.
+    Arrivals,
     /// Rebuilds of the views beside reading the log.
     Rebuild,
 }
 
 impl Part {
     /// Every part, in the order of the report.
-    pub const ALL: [Self; 3] = [Self::Creates, Self::Appends, Self::Rebuild];
+    pub const ALL: [Self; 4] = [Self::Creates, Self::Appends, Self::Arrivals, Self::Rebuild];
 
     /// Its name on the command line and in the report.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Creates => "creates",
             Self::Appends => "appends",
+            Self::Arrivals => "arrivals",
             Self::Rebuild => "rebuild",
         }
     }
@@ -98,6 +102,7 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> Result<Value, BenchError> 
         let rows = match part {
             Part::Creates => creates::measure(&scratch, plan.figure).await?,
             Part::Appends => appends::measure(&scratch, plan.figure).await?,
+            Part::Arrivals => arrivals::measure(&scratch, plan.figure).await?,
             Part::Rebuild => rebuild::measure(&scratch, plan.events).await?,
         };
         report.insert(part.as_str().to_owned(), rows);

@@ -379,6 +379,8 @@ pub(super) enum BenchPart {
     Creates,
     /// Appends to the event store beside bare inserts.
     Appends,
+    /// Payments from the durable append to a receiver, beside an empty POST to it.
+    Arrivals,
     /// Rebuilds of the views beside reading the log.
     Rebuild,
     /// All of it.
