@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod call;
+pub mod csp;
 pub mod docs_page;
 pub mod fields;
 pub mod guard;

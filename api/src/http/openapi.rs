@@ -85,43 +85,45 @@ pub fn reference_page() -> String {
          Bodies and answers are JSON with the schemas of `/openapi.json`.\n\
          Every error is a problem with a code of the [error reference](errors.md).\n",
     );
-    let mut group = "";
-    for op in Op::ALL {
-        let spec = op.spec();
-        if spec.group != group {
-            group = spec.group;
-            page.push_str(&format!(
-                "\n## {group}\n\n| route | needs | body | answer | does |\n|---|---|---|---|---|\n"
-            ));
-        }
-        let needs = match spec.access {
-            Access::Public => "nothing".to_owned(),
-            Access::Provider => "the provider's signature".to_owned(),
-            Access::Scope(scope) => format!("scope `{}`", scope.as_str()),
-        };
-        let key = if spec.keyed {
-            ", `Idempotency-Key`"
-        } else {
-            ""
-        };
-        let name = |name: &str| {
-            if name.is_empty() {
-                "-".to_owned()
-            } else {
-                format!("`{name}`")
-            }
-        };
+    for group in Op::groups() {
         page.push_str(&format!(
-            "| `{} {}` | {needs}{key} | {} | {} {} | {} |\n",
-            spec.method,
-            spec.path,
-            name(spec.body),
-            spec.success,
-            name(spec.answer),
-            spec.summary
+            "\n## {group}\n\n| route | needs | body | answer | does |\n|---|---|---|---|---|\n"
         ));
+        let specs = Op::ALL.iter().map(|op| op.spec());
+        for spec in specs.filter(|spec| spec.group == group) {
+            page.push_str(&reference_row(&spec));
+        }
     }
     page
+}
+
+fn reference_row(spec: &Spec) -> String {
+    let needs = match spec.access {
+        Access::Public => "nothing".to_owned(),
+        Access::Provider => "the provider's signature".to_owned(),
+        Access::Scope(scope) => format!("scope `{}`", scope.as_str()),
+    };
+    let key = if spec.keyed {
+        ", `Idempotency-Key`"
+    } else {
+        ""
+    };
+    let name = |name: &str| {
+        if name.is_empty() {
+            "-".to_owned()
+        } else {
+            format!("`{name}`")
+        }
+    };
+    format!(
+        "| `{} {}` | {needs}{key} | {} | {} {} | {} |\n",
+        spec.method,
+        spec.path,
+        name(spec.body),
+        spec.success,
+        name(spec.answer),
+        spec.summary
+    )
 }
 
 /// `docs/reference/errors.md`, as it must be.

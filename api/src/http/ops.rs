@@ -113,6 +113,20 @@ mod table {
 }
 pub use table::Op;
 
+impl Op {
+    /// Headings in the order of the table; each once, wherever its routes stand.
+    pub fn groups() -> Vec<&'static str> {
+        let mut groups = vec![];
+        for op in Self::ALL {
+            let group = op.spec().group;
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+        groups
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,26 +5,34 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::bank::{Order, Standing};
 
-const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:2rem auto;padding:0 1rem;\
-color:#1b1b1b;background:#fff}dt{font-weight:600}dd{margin:0 0 .75rem}button{font:inherit;padding:.6rem 1.2rem;\
-margin:.3rem .3rem .3rem 0;border:2px solid #1b1b1b;border-radius:.4rem;background:#fff;color:inherit}\
-button.main{background:#0b5;background:#04603a;color:#fff;border-color:#04603a}\
-button:focus-visible{outline:3px solid #1a5fb4;outline-offset:2px}.note{border-left:.3rem solid #8a6d00;padding-left:.8rem}";
+pub(super) const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1b1b1b;--paper:#fff;--quiet:#595959;--line:#d5d5d0;--main:#04603a;--on-main:#fff;--note:#8a6d00}\
+@media(prefers-color-scheme:dark){:root{--ink:#eee;--paper:#161616;--quiet:#b0b0b0;--line:#444;--main:#7fd6ac;--on-main:#10291d;--note:#d9b43a}}\
+body{font:1.1rem/1.5 system-ui,sans-serif;max-width:30rem;margin:0 auto;padding:1.5rem 1rem;color:var(--ink);background:var(--paper)}\
+h1{font-size:1.9rem;line-height:1.2;margin:.5rem 0 1rem}\
+dl{margin:0 0 1.2rem;border-top:1px solid var(--line)}dl div{padding:.5rem 0;border-bottom:1px solid var(--line)}\
+dt{font-size:.95rem;color:var(--quiet)}dd{margin:0;overflow-wrap:anywhere}\
+form{display:grid;gap:.6rem;margin:1rem 0}\
+button{font:inherit;padding:.7rem 1.2rem;border:2px solid var(--ink);border-radius:.4rem;background:var(--paper);color:inherit;cursor:pointer}\
+button.main{font-weight:600;background:var(--main);color:var(--on-main);border-color:var(--main)}\
+button:focus-visible{outline:3px solid #1a5fb4;outline-offset:2px}.note{border-left:.3rem solid var(--note);padding-left:.8rem;margin-top:1.5rem}";
 
 /// The page of an order.
 pub(super) fn order(order: &Order, now: Timestamp) -> Markup {
     let standing = order.standing(now);
     let amount = order.amount.to_string();
     frame(
-        &format!("Pay {amount}"),
+        &title(standing, &amount),
         &html! {
-            dl {
-                dt { "For" } dd { (order.description) }
-                dt { "Amount" } dd { (amount) }
-                dt { "Reference" } dd { (order.our_reference) }
-                dt { "Pay before" } dd { time datetime=(order.expires_at) { (order.expires_at) } }
-            }
             p role="status" { (told(standing)) }
+            dl {
+                div { dt { "For" } dd { (order.description) } }
+                div { dt { "Amount" } dd { (amount) } }
+                div { dt { "Reference" } dd { (order.our_reference) } }
+                @if order.payable(now) {
+                    div { dt { "Pay before" } dd { time datetime=(order.expires_at) { (minute(order.expires_at)) } } }
+                }
+            }
             @if order.payable(now) {
                 form method="post" action={ "/pay/" (order.id) } {
                     button.main type="submit" name="choice" value="pay" { "Pay " (amount) }
@@ -34,6 +42,21 @@ pub(super) fn order(order: &Order, now: Timestamp) -> Markup {
             }
         },
     )
+}
+
+fn title(standing: Standing, amount: &str) -> String {
+    match standing {
+        Standing::Open | Standing::Declined => format!("Pay {amount}"),
+        Standing::Captured => format!("Paid {amount}"),
+        Standing::Expired | Standing::Cancelled => "Nothing to pay".to_owned(),
+    }
+}
+
+/// To the minute, as people read it.
+fn minute(time: Timestamp) -> String {
+    let text = time.to_string();
+    let (day, clock) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{day}, {} UTC", clock.get(..5).unwrap_or(clock))
 }
 
 /// What the payer reads about where the order stands.
@@ -106,6 +129,7 @@ mod tests {
             "<html lang=\"en\">",
             "<h1>Pay 1500.00 AMD</h1>",
             "Two mugs",
+            ">1970-01-01, 00:01 UTC</time>",
             "method=\"post\"",
             "value=\"decline\"",
         ] {
@@ -124,7 +148,9 @@ mod tests {
     fn after_the_end_there_is_nothing_to_press() {
         let page = rendered("Two mugs", 60);
         assert!(
-            !page.contains("<button") && page.contains("The time for this payment is over"),
+            !page.contains("<button")
+                && page.contains("<h1>Nothing to pay</h1>")
+                && page.contains("The time for this payment is over"),
             "{page}"
         );
     }

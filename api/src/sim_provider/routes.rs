@@ -14,6 +14,8 @@ use serde::Deserialize;
 use serde_json::json;
 use subtle::ConstantTimeEq as _;
 
+use crate::http::csp;
+
 use super::bank::{BankRefusal, NewOrder, Order, SESSION_MAX};
 use super::happening::What;
 use super::page;
@@ -323,7 +325,7 @@ fn payers_order(state: &State, id: &str) -> Option<Order> {
 }
 
 fn html(mut answer: HttpResponseBuilder, markup: Markup) -> HttpResponse {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    let policy = csp::only_style(page::STYLE, "'self'");
     answer
         .content_type("text/html; charset=utf-8")
         .insert_header(("content-security-policy", policy))
