@@ -61,7 +61,7 @@ pub async fn json(request: &HttpRequest, payload: &mut Payload) -> Result<Value,
         return Err(Problem::new(&problem::UNSUPPORTED_MEDIA_TYPE));
     }
     let body = raw(payload).await?;
-    strict_json::parse(&body).ok_or_else(|| Problem::new(&problem::MALFORMED))
+    strict_json::parse(&body).map_err(|why| Problem::new(&problem::MALFORMED).detail(why))
 }
 
 /// A JSON body that may be missing altogether, for commands without needed fields.

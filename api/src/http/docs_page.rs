@@ -21,7 +21,7 @@ code{padding:.1em .3em;overflow-wrap:anywhere}pre{padding:1rem;overflow:auto}h3 
 nav ul{list-style:none;display:flex;flex-wrap:wrap;gap:.3rem 1.2rem;margin:1rem 0;padding:0}\
 section{padding:.8rem 0;border-bottom:1px solid var(--line)}summary{cursor:pointer;padding:.2rem 0}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}\
-:target{outline:2px solid var(--link);outline-offset:4px}\
+:target{scroll-margin-top:3rem;outline:2px solid var(--link);outline-offset:4px}\
 @media(max-width:40rem){tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--line)}td{display:inline-block;border:0;padding:0 .6rem 0 0}\
 td:last-child{display:block}th{display:none}}";
 
@@ -72,7 +72,7 @@ fn markup() -> Markup {
                 table {
                     tr { th { "code" } th { "status" } th { "what to do" } }
                     @for code in CODES {
-                        tr id=(code.code) { td { code { (code.code) } } td { (code.status) } td { (code.advice) } }
+                        tr id=(code.code) { td { code { (code.code) } } td { (code.status) } td { (prose(code.advice)) } }
                     }
                 }
                 h2 id="schemas" { "Schemas" }
@@ -86,6 +86,15 @@ fn markup() -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Text in which backticks stand around code.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }
@@ -145,6 +154,6 @@ mod tests {
             let section = format!("<section id=\"{}\">", op.spec().id);
             assert_eq!(page.matches(&section).count(), 1, "{section}");
         }
-        assert!(!page.contains("<script"));
+        assert!(!page.contains("<script") && !page.contains('`'));
     }
 }

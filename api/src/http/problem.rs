@@ -39,7 +39,7 @@ codes! {
     UNAUTHENTICATED = "unauthenticated", 401, "No valid credentials", "Send a live token as `Authorization: Bearer cf_...`.";
     FORBIDDEN = "forbidden", 403, "Not allowed", "Ask an administrator for the scope or scenario, or use another route.";
     NOT_FOUND = "not_found", 404, "Not found", "Check the id; what belongs to another merchant does not exist for you.";
-    METHOD_NOT_ALLOWED = "method_not_allowed", 405, "Method not allowed", "See the route in the API reference.";
+    METHOD_NOT_ALLOWED = "method_not_allowed", 405, "Method not allowed", "Use a method that the header `Allow` names.";
     BODY_TIMEOUT = "body_timeout", 408, "The body came too slowly", "Send the whole body within ten seconds.";
     OPEN_REQUEST_EXISTS = "open_request_exists", 409, "The order has an open payment request", "Use that request, or send `supersede: true` to replace it.";
     ALREADY_PAID = "already_paid", 409, "Paid already", "Nothing is due; refund instead of cancelling.";

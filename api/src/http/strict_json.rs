@@ -3,18 +3,29 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::{Map, Number, Value};
 
 /// Deepest nesting of a command's body.
 pub const DEPTH_MAX: u8 = 12;
 
-/// Reads one strict JSON value; `None` for anything else. The caller is not told where: an error
-/// text of the parser would repeat the input.
-pub fn parse(bytes: &[u8]) -> Option<Value> {
+/// Reads one strict JSON value.
+///
+/// # Errors
+/// Where it cannot be read and which rule it breaks, in words that repeat nothing of the input: a
+/// text of the parser would.
+pub fn parse(bytes: &[u8]) -> Result<Value, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut deserializer).ok()?;
-    deserializer.end().ok()?;
-    Some(value)
+    let value = Strict { depth: 0 }
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| {
+        let rule = match error.classify() {
+            Category::Data => "a fraction, a number too large, a name twice or too deep a nesting",
+            Category::Syntax | Category::Eof | Category::Io => "no JSON",
+        };
+        format!("line {}, column {}: {rule}", error.line(), error.column())
+    })
 }
 
 struct Strict {
@@ -110,8 +121,26 @@ mod tests {
             &deep,
             &endless,
         ] {
-            assert_eq!(parse(bad.as_bytes()), None, "{}", &bad[..bad.len().min(40)]);
+            assert!(
+                parse(bad.as_bytes()).is_err(),
+                "{}",
+                &bad[..bad.len().min(40)]
+            );
         }
-        assert_eq!(parse(b"\xff"), None);
+        assert!(parse(b"\xff").is_err());
+    }
+
+    #[test]
+    fn a_mistake_is_told_by_place_and_rule_and_never_repeated() {
+        for (bad, told) in [
+            ("{\n \"secret\": tru}", "line 2, column 15: no JSON"),
+            (
+                "{\"a\": 4.25}",
+                "line 1, column 10: a fraction, a number too large, a name twice or too deep a nesting",
+            ),
+            ("{\"a\":1}x", "line 1, column 8: no JSON"),
+        ] {
+            assert_eq!(parse(bad.as_bytes()).unwrap_err(), told, "{bad}");
+        }
     }
 }
