@@ -31,6 +31,7 @@ use crate::work::{Health, apply_notifications, deliver, expire, follow_clients, 
 
 mod providers;
 
+pub use self::providers::profile_mistakes;
 use self::providers::{http_out, providers};
 
 /// The ledger cannot start.

@@ -4,6 +4,8 @@ use std::net::TcpListener;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use serde_json::json;
+
 use super::args::Global;
 use super::out::{Failure, Out};
 use crate::admin::socket;
@@ -13,13 +15,25 @@ use crate::telemetry::start_logging;
 
 /// The settings of this call.
 pub(super) fn settings(global: &Global, out: &Out) -> Result<Loaded, Failure> {
-    crate::config::load(global.config.as_deref(), std::env::vars()).map_err(|error| match error {
+    let loaded = crate::config::load(
+        global.config.as_deref(),
+        std::env::vars(),
+        compose::profile_mistakes,
+    );
+    loaded.map_err(|error| match error {
         LoadError::Unreadable { path, cause } => {
             Failure::usage(format!("{}: {cause}", path.display()))
         }
         LoadError::Mistakes(mistakes) => {
-            for mistake in &mistakes {
-                out.line(&format!("{}: {}", mistake.place, mistake.what));
+            if out.json {
+                let told = mistakes
+                    .iter()
+                    .map(|mistake| json!({ "place": mistake.place, "what": mistake.what }));
+                out.line(&json!({ "mistakes": told.collect::<Vec<_>>() }).to_string());
+            } else {
+                for mistake in &mistakes {
+                    out.line(&format!("{}: {}", mistake.place, mistake.what));
+                }
             }
             let noun = if mistakes.len() == 1 {
                 "mistake"
@@ -50,6 +64,14 @@ pub(super) async fn init(global: &Global, out: &Out) -> Result<(), Failure> {
     compose::init(&settings, &context)
         .await
         .map_err(|error| of_start(&error))?;
+    if out.json {
+        out.one(&json!({
+            "data": settings.store.data,
+            "kek_file": settings.store.kek_file,
+            "log": settings.ledger.origin,
+        }));
+        return Ok(());
+    }
     out.talk(&format!(
         "data folder         {}",
         settings.store.data.display()
@@ -67,7 +89,7 @@ pub(super) async fn serve(global: &Global, out: &Out) -> Result<(), Failure> {
     start_logging(&settings.log);
     let listen = settings.server.listen;
     let listener = TcpListener::bind(listen)
-        .map_err(|error| Failure::unavailable(format!("cannot listen on {listen}: {error}")))?;
+        .map_err(|error| Failure::unavailable(format!("cannot listen on {listen}: {error}; stop what listens there, or choose another server.listen")))?;
     let node = compose::start(&settings, listener)
         .await
         .map_err(|error| of_start(&error))?;

@@ -30,6 +30,14 @@ pub(super) fn providers(
     Ok(providers)
 }
 
+/// Every mistake of a `generic` provider's profile.
+pub fn profile_mistakes(profile: &toml::Table) -> Vec<String> {
+    match profile.clone().try_into::<Profile>() {
+        Ok(profile) => profile.mistakes(),
+        Err(error) => vec![error.message().to_owned()],
+    }
+}
+
 fn provider(
     settings: &Settings,
     config: &domain::config::MerchantConfig,

@@ -23,8 +23,17 @@ pub const PROVIDERS: [(&str, EvidenceClass); 3] = [
     ("generic", EvidenceClass::Signed),
 ];
 
-/// Adds every mistake to the list.
-pub fn check(settings: &Settings, mistakes: &mut Vec<Mistake>) {
+/// Finds every mistake in a `generic` provider's profile. The configuration knows no adapter.
+pub type ProfileMistakes = fn(&toml::Table) -> Vec<String>;
+
+/// Adds every mistake to the list. Without `merchants_whole`, nothing is said about what they
+/// should have.
+pub fn check(
+    settings: &Settings,
+    merchants_whole: bool,
+    profile_mistakes: ProfileMistakes,
+    mistakes: &mut Vec<Mistake>,
+) {
     let mut complain = |place: &str, what: String| {
         mistakes.push(Mistake {
             place: place.to_owned(),
@@ -100,9 +109,20 @@ pub fn check(settings: &Settings, mistakes: &mut Vec<Mistake>) {
             );
         }
     }
-    merchants(settings, &mut complain);
+    if tracing_subscriber::EnvFilter::try_new(&settings.log.filter).is_err() {
+        complain(
+            "log.filter",
+            "is no `tracing` filter like info or warn,api=debug".to_owned(),
+        );
+    }
+    if merchants_whole {
+        merchants(settings, &mut complain);
+    }
     for (name, connection) in &settings.connections {
         connection_of(name, connection, &mut complain);
+        for what in connection.profile.iter().flat_map(profile_mistakes) {
+            complain(&format!("connections.{name}.profile"), what);
+        }
     }
 }
 
@@ -160,12 +180,17 @@ fn merchants(settings: &Settings, complain: &mut impl FnMut(&str, String)) {
                     format!("needs [connections.{}] with a url", account.account),
                 );
             }
-            let has_profile = connection.is_some_and(|connection| connection.profile.is_some());
-            if account.provider.as_str() == "generic" && !has_profile {
-                complain(
+            let profile = connection.and_then(|connection| connection.profile.as_ref());
+            match profile {
+                None if account.provider.as_str() == "generic" => complain(
                     &place,
                     format!("needs [connections.{}.profile]", account.account),
-                );
+                ),
+                Some(profile) if profile.contains_key("look_up") != account.look_up => complain(
+                    &place,
+                    "look_up of the account and look_up of its profile belong together".to_owned(),
+                ),
+                None | Some(_) => {}
             }
         }
     }

@@ -61,7 +61,7 @@ fn every_single_mistake_is_found() {
         (
             "[ledger]",
             "[server]\nlisten = \"here\"\n[ledger]",
-            "server",
+            "server.listen",
         ),
         (
             "[ledger]",
@@ -88,7 +88,11 @@ fn every_single_mistake_is_found() {
             "[server]\nworkers = 1000\n[ledger]",
             "server.workers",
         ),
-        ("[ledger]", "[server]\nlistn = \"x\"\n[ledger]", "server"),
+        (
+            "[ledger]",
+            "[server]\nlistn = \"x\"\n[ledger]",
+            "server.listn",
+        ),
         ("[ledger]", "[storage]\ndata = \"x\"\n[ledger]", "storage"),
         (
             "[ledger]",
@@ -110,7 +114,16 @@ fn every_single_mistake_is_found() {
             "[delivery]\nallow_networks = [\"10.0.0.0\"]\n[ledger]",
             "delivery.allow_networks",
         ),
-        ("[ledger]", "[log]\nformat = \"xml\"\n[ledger]", "log"),
+        (
+            "[ledger]",
+            "[log]\nformat = \"xml\"\n[ledger]",
+            "log.format",
+        ),
+        (
+            "[ledger]",
+            "[log]\nfilter = \"a=b=c\"\n[ledger]",
+            "log.filter",
+        ),
         ("ledger.example/test/1", "A", "ledger.origin"),
         ("\"test\"", "\"live\"", "merchant shop, account sim-main"),
         (
@@ -153,7 +166,7 @@ fn every_single_mistake_is_found() {
         (
             "amount_minor_min = 10000",
             "amount_minor_min = 100.5",
-            "merchants",
+            "merchant shop, scenario telegram.amount_minor_min",
         ),
         (
             "life_s_max = 3600",
@@ -168,7 +181,7 @@ fn every_single_mistake_is_found() {
         (
             "currencies = [\"AMD\"]",
             "currencies = [\"XXX\"]",
-            "merchants",
+            "merchant shop, scenario telegram.currencies",
         ),
         (
             "accounts = [\"sim-main\"]",
@@ -183,14 +196,14 @@ fn every_single_mistake_is_found() {
         (
             "merchant = \"shop\"",
             "merchant = \"The Shop\"",
-            "merchants",
+            "merchant The Shop.merchant",
         ),
     ];
     for (from, to, place) in cases {
         let found = changed(from, to);
         assert!(found.iter().any(|found| found == place), "{to}: {found:?}");
     }
-    assert_eq!(places("not toml = ["), ["the file"]);
+    assert_eq!(places("not toml = ["), ["line 1"]);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::check::{Mistake, check};
+use super::check::{Mistake, ProfileMistakes, check};
+use super::read;
 use super::settings::Settings;
 
 /// Where the file is looked for when nobody names it.
@@ -49,6 +50,7 @@ pub enum LoadError {
 pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
+    profile_mistakes: ProfileMistakes,
 ) -> Result<Loaded, LoadError> {
     let found = match file {
         Some(path) => Some(path.to_owned()),
@@ -61,7 +63,8 @@ pub fn load(
             cause,
         })?,
     };
-    let (settings, from_environment) = parse(&text, environment).map_err(LoadError::Mistakes)?;
+    let parsed = parse_with(&text, environment, profile_mistakes);
+    let (settings, from_environment) = parsed.map_err(LoadError::Mistakes)?;
     Ok(Loaded {
         settings,
         file: found,
@@ -69,7 +72,7 @@ pub fn load(
     })
 }
 
-/// Parses a file's text with overrides.
+/// Parses a file's text with overrides. What stands in profiles is not looked at.
 ///
 /// # Errors
 /// Every mistake that was found.
@@ -77,15 +80,26 @@ pub fn parse(
     text: &str,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<(Settings, Vec<String>), Vec<Mistake>> {
+    parse_with(text, environment, |_| vec![])
+}
+
+fn parse_with(
+    text: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+    profile_mistakes: ProfileMistakes,
+) -> Result<(Settings, Vec<String>), Vec<Mistake>> {
     let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let before = text.get(..start).unwrap_or_default();
         vec![Mistake {
-            place: "the file".to_owned(),
+            place: format!("line {}", before.matches('\n').count() + 1),
             what: error.message().to_owned(),
         }]
     })?;
     let overridden = overlay(&mut table, environment);
     let mut mistakes = vec![];
     let mut settings = Settings::default();
+    let mut merchants = Some(vec![]);
     for (name, value) in table {
         let value = (name.as_str(), value);
         match value.0 {
@@ -95,8 +109,8 @@ pub fn parse(
             "limits" => section(value, &mut settings.limits, &mut mistakes),
             "delivery" => section(value, &mut settings.delivery, &mut mistakes),
             "log" => section(value, &mut settings.log, &mut mistakes),
-            "connections" => section(value, &mut settings.connections, &mut mistakes),
-            "merchants" => section(value, &mut settings.merchants, &mut mistakes),
+            "connections" => settings.connections = read::connections(value.1, &mut mistakes),
+            "merchants" => merchants = read::merchants(value.1, &mut mistakes),
             other => mistakes.push(Mistake {
                 place: other.to_owned(),
                 what: "is no section; known are server, store, ledger, limits, delivery, log, connections, merchants"
@@ -104,7 +118,15 @@ pub fn parse(
             }),
         }
     }
-    check(&settings, &mut mistakes);
+    // Merchants that cannot be read whole are not judged by what is left of them.
+    let whole = merchants.is_some();
+    settings.merchants = merchants.unwrap_or_default();
+    check(&settings, whole, profile_mistakes, &mut mistakes);
+    for mistake in &mut mistakes {
+        if overridden.contains(&mistake.place) {
+            mistake.what.push_str(" (from the environment)");
+        }
+    }
     if mistakes.is_empty() {
         Ok((settings, overridden))
     } else {
@@ -112,22 +134,13 @@ pub fn parse(
     }
 }
 
-/// Each section is read by itself, so that one mistake does not hide the next.
 fn section<T: DeserializeOwned>(
     (name, value): (&str, Value),
     into: &mut T,
     mistakes: &mut Vec<Mistake>,
 ) {
-    match value.try_into() {
-        Ok(read) => *into = read,
-        Err(error) => {
-            let text = error.to_string();
-            let what = text.lines().collect::<Vec<_>>().join(" ");
-            mistakes.push(Mistake {
-                place: name.to_owned(),
-                what,
-            });
-        }
+    if let Some(read) = read::fields(name, value, mistakes) {
+        *into = read;
     }
 }
 

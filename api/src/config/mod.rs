@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod load;
+mod read;
 pub mod settings;
 
 pub use check::Mistake;
