@@ -28,7 +28,7 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Another process writes this file.
-    #[error("{}: another process has it open for writing", path.display())]
+    #[error("{}: another process has it open for writing, and a data folder has one server at a time; stop that one first", path.display())]
     Locked {
         /// The file.
         path: PathBuf,

@@ -3,7 +3,10 @@
 use std::io::Read;
 use std::path::Path;
 
+use domain::config::MerchantConfig;
+use domain::ids::MerchantId;
 use domain::payment::evidence::Mode;
+use domain::ports::SecretPurpose;
 use serde_json::Value;
 
 use super::args::{Clients, Deliveries, Global, Operators, Secrets, Subscribers};
@@ -113,6 +116,7 @@ pub(super) async fn secrets(global: &Global, out: &Out, command: Secrets) -> Res
             from_file,
             retire_others_in,
         } => {
+            known_account(&settings, &merchant, &purpose)?;
             let value = read_secret(&from_file)?;
             let retire_others_in_s = retire_others_in;
             let command = AdminCommand::SecretSet {
@@ -125,6 +129,7 @@ pub(super) async fn secrets(global: &Global, out: &Out, command: Secrets) -> Res
             out.one(&send(global, &settings, command).await?);
         }
         Secrets::List { merchant } => {
+            known_merchant(&settings, &merchant)?;
             let answer = send(global, &settings, AdminCommand::SecretList { merchant }).await?;
             out.list(&["purpose", "key_id", "valid_from", "valid_until"], &answer);
         }
@@ -181,6 +186,7 @@ pub(super) async fn deliveries(
             subscriber,
             limit,
         } => {
+            known_merchant(&settings, &merchant)?;
             let command = AdminCommand::DeliveryList {
                 merchant,
                 state,
@@ -249,6 +255,42 @@ pub(super) async fn deliveries(
         }
     }
     Ok(())
+}
+
+fn known_merchant<'s>(
+    settings: &'s Settings,
+    merchant: &MerchantId,
+) -> Result<&'s MerchantConfig, Failure> {
+    let known = settings.merchants.iter();
+    known
+        .clone()
+        .find(|known| known.merchant == *merchant)
+        .ok_or_else(|| {
+            let known: Vec<_> = known.map(|known| known.merchant.as_str()).collect();
+            Failure::usage(format!(
+                "there is no merchant {merchant} in the configuration; known: {}",
+                known.join(", ")
+            ))
+        })
+}
+
+/// A secret under a mistyped account would be kept, and every notification refused.
+fn known_account(settings: &Settings, merchant: &MerchantId, purpose: &str) -> Result<(), Failure> {
+    let merchant = known_merchant(settings, merchant)?;
+    let (Some(SecretPurpose::ProviderInbound(name)) | Some(SecretPurpose::ProviderApi(name))) =
+        SecretPurpose::parse(purpose)
+    else {
+        return Ok(());
+    };
+    let known = || merchant.accounts.iter().map(|known| known.account.as_str());
+    if known().any(|known| known == name) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "merchant {} has no account {name} in the configuration; known: {}",
+        merchant.merchant,
+        known().collect::<Vec<_>>().join(", ")
+    )))
 }
 
 fn read_secret(path: &Path) -> Result<String, Failure> {

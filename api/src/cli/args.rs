@@ -87,7 +87,7 @@ Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder,
     /// Replay events.
     #[command(subcommand)]
     Events(Events),
-    /// Views: how they stand, rebuild, verify.
+    /// Views: how they stand, rebuild, verify. While no server runs.
     #[command(subcommand)]
     Projections(Projections),
     /// Measure this machine: figures beside the least that the same work costs here. Asserts nothing.
@@ -263,8 +263,8 @@ pub(super) enum Deliveries {
         /// Whose.
         #[arg(long)]
         merchant: MerchantId,
-        /// due, held, delivered, dead_lettered or abandoned.
-        #[arg(long)]
+        /// How it stands.
+        #[arg(long, value_parser = ["due", "held", "delivered", "dead_lettered", "abandoned"])]
         state: Option<String>,
         /// For this subscriber.
         #[arg(long)]

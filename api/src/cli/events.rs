@@ -38,7 +38,11 @@ pub(super) async fn run(global: &Global, out: &Out, command: Events) -> Result<(
         .transpose()
         .map_err(|_| bad("--until is an RFC 3339 time"))?;
     let after = after
-        .map(|text| Position::parse(&text).ok_or_else(|| bad("--after is a position")))
+        .map(|text| {
+            Position::parse(&text).ok_or_else(|| {
+                bad("--after is a position, as answers carry it in their header Position")
+            })
+        })
         .transpose()?;
     let wanted = Wanted {
         until,
@@ -46,10 +50,14 @@ pub(super) async fn run(global: &Global, out: &Out, command: Events) -> Result<(
         event_type,
     };
     let store = compose::open_log(&settings).map_err(|error| of_start(&error))?;
-    match stream {
-        Some(stream) => of_stream(&*store, out, &stream, &wanted).await,
-        None => of_log(&*store, out, after, &wanted).await,
+    let printed = match stream {
+        Some(stream) => of_stream(&*store, out, &stream, &wanted).await?,
+        None => of_log(&*store, out, after, &wanted).await?,
+    };
+    if printed == 0 {
+        out.talk("there is no such event");
     }
+    Ok(())
 }
 
 async fn of_stream(
@@ -57,8 +65,8 @@ async fn of_stream(
     out: &Out,
     stream: &StreamId,
     wanted: &Wanted,
-) -> Result<(), Failure> {
-    let mut from = Version::FIRST;
+) -> Result<u64, Failure> {
+    let (mut from, mut printed) = (Version::FIRST, 0);
     loop {
         let page = store
             .read_stream(stream, from, PAGE)
@@ -71,12 +79,12 @@ async fn of_stream(
                 .until_version
                 .is_some_and(|until| recorded.record.version > until)
             {
-                return Ok(());
+                return Ok(printed);
             }
-            print(out, recorded, wanted)?;
+            printed += print(out, recorded, wanted)?;
         }
         if !full {
-            return Ok(());
+            return Ok(printed);
         }
     }
 }
@@ -86,33 +94,35 @@ async fn of_log(
     out: &Out,
     mut after: Option<Position>,
     wanted: &Wanted,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
+    let mut printed = 0;
     loop {
         let page = store.read_all(after, &Filter::all(), PAGE).await;
         let page = page.map_err(|error| Failure::unavailable(error.to_string()))?;
         for recorded in &page.events {
-            print(out, recorded, wanted)?;
+            printed += print(out, recorded, wanted)?;
         }
         if page.next == page.head || page.next == after {
-            return Ok(());
+            return Ok(printed);
         }
         after = page.next;
     }
 }
 
-fn print(out: &Out, recorded: &Recorded, wanted: &Wanted) -> Result<(), Failure> {
+/// Prints what is wanted; gives how many events that were.
+fn print(out: &Out, recorded: &Recorded, wanted: &Wanted) -> Result<u64, Failure> {
     let other = |wanted: &String| **wanted != *recorded.record.event_type;
     if wanted.event_type.as_ref().is_some_and(other) {
-        return Ok(());
+        return Ok(0);
     }
     if let Some(until) = wanted.until {
         let envelope = recorded
             .envelope()
             .map_err(|error| Failure::failed(error.to_string()))?;
         if envelope.recorded_at > until {
-            return Ok(());
+            return Ok(0);
         }
     }
     out.line(&String::from_utf8_lossy(&recorded.record.bytes));
-    Ok(())
+    Ok(1)
 }

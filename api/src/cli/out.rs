@@ -96,13 +96,10 @@ impl Out {
 
     /// The completion script of a shell.
     pub fn completions(&self, shell: clap_complete::Shell) {
-        let mut command = Cli::command();
-        clap_complete::generate(
-            shell,
-            &mut command,
-            "counterfoil",
-            &mut std::io::stdout().lock(),
-        );
+        // Written by clap into memory first: it panics where a reader closes the pipe.
+        let mut script = vec![];
+        clap_complete::generate(shell, &mut Cli::command(), "counterfoil", &mut script);
+        let _ = std::io::stdout().lock().write_all(&script);
     }
 
     /// Tells a failure; gives the exit code.

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::out::{Failure, Out};
 use crate::compose;
-use crate::sim_provider::{Script, SimOptions, run as run_bank};
+use crate::sim_provider::{Script, SimError, SimOptions, run as run_bank};
 
 /// Arguments of `sim-provider`.
 #[derive(Args)]
@@ -59,7 +59,12 @@ pub(super) async fn run(out: &Out, sim: Sim) -> Result<(), Failure> {
         api_key: read(&sim.api_key_file)?,
         script,
     };
-    let bank = run_bank(options, hands).map_err(|error| Failure::unavailable(error.to_string()))?;
+    let bank = run_bank(options, hands).map_err(|error| match &error {
+        SimError::NoKey => Failure::usage(error.to_string()),
+        SimError::Listen { cause, .. } => Failure::unavailable(format!(
+            "{error}: {cause}; stop what listens there, or choose another --listen"
+        )),
+    })?;
     out.talk(&format!("the simulated provider listens on {}", bank.url()));
     super::serve::until_told_to_stop().await?;
     bank.stop().await;

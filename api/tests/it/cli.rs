@@ -141,6 +141,171 @@ fn config_check_lists_every_mistake_of_a_broken_file() {
 }
 
 #[test]
+fn no_mistake_of_a_section_hides_another() {
+    let place = Place::empty();
+    let broken = r#"
+[server]
+listen = "0.0.0.0:80"
+workrs = 3
+shutdown_timeout_s = "long"
+[ledger]
+mode = "prod"
+origin = "A"
+[log]
+filter = "a=b=c"
+[connections.bank]
+urll = "x"
+allow_networks = ["10.0.0.0/99"]
+[connections.bank.profile]
+methods = []
+signature_header = "X-Sig"
+algorithm = "sha256"
+signature_encoding = "hex"
+key_encoding = "utf8"
+signed_content = "{body}"
+amount_unit = "minor"
+fields = { status = "/s", our_reference = "/r", transaction = "/t", amount = "/a", currency = "/c" }
+statuses = { captured = ["paid"] }
+[[merchants]]
+merchant = "Shop One"
+[[merchants.accounts]]
+account = "bank"
+provider = "generic"
+minimum = "sure"
+mode = "test"
+payee = 7
+[[merchants.scenarios]]
+id = "web"
+currencies = ["AMX"]
+partial = "maybe"
+[[merchants.scenarios]]
+id = "web-two"
+"#;
+    place.write("counterfoil.toml", broken);
+    let done = place.call("config check --json");
+    assert_eq!(done.code, Some(2));
+    let told: Value = serde_json::from_str(&done.out).unwrap();
+    let places: std::collections::BTreeSet<_> = told["mistakes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mistake| mistake["place"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "connections.bank",
+        "connections.bank.profile",
+        "connections.bank.urll",
+        "ledger.mode",
+        "ledger.origin",
+        "log.filter",
+        "merchant Shop One, account bank.minimum",
+        "merchant Shop One, account bank.payee",
+        "merchant Shop One, scenario web.currencies",
+        "merchant Shop One, scenario web.partial",
+        "merchant Shop One, scenario web-two",
+        "merchant Shop One.merchant",
+        "server.listen",
+        "server.shutdown_timeout_s",
+        "server.workrs",
+    ];
+    assert_eq!(places, expected.into(), "{}", done.out);
+    assert!(done.out.contains("methods names none") && done.out.contains("lower case"));
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_by_its_line() {
+    let place = Place::empty();
+    place.write("counterfoil.toml", "[server]\nworkers = 1\nlisten = \n");
+    let done = place.call("serve");
+    assert_eq!(done.code, Some(2));
+    assert!(done.out.starts_with("line 3: "), "{}", done.out);
+}
+
+#[test]
+fn a_mistake_in_the_environment_is_told_as_one() {
+    let place = Place::empty();
+    place.write("counterfoil.toml", "[server]\nworkers = 1\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_counterfoil"));
+    command.args(["config", "check"]).current_dir(place.path());
+    command.env("COUNTERFOIL_SERVER__WORKERS", "many");
+    let output = command.output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        out.starts_with("server.workers: ") && out.contains("(from the environment)"),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_secret_for_a_name_that_is_not_configured_is_refused_and_the_known_ones_are_named() {
+    let place = Place::initialised();
+    place.write("secret.txt", "0123456789abcdef0123456789abcdef");
+    for (words, told) in [
+        (
+            "secrets set provider-inbound:sim-mian --merchant shop --key-id k --from-file secret.txt",
+            "merchant shop has no account sim-mian in the configuration; known: sim-main",
+        ),
+        (
+            "secrets set provider-inbound:sim-main --merchant shep --key-id k --from-file secret.txt",
+            "there is no merchant shep in the configuration; known: shop",
+        ),
+        (
+            "deliveries list --merchant shep",
+            "there is no merchant shep in the configuration; known: shop",
+        ),
+        (
+            "deliveries list --merchant shop --state lost",
+            "[possible values: due, held, delivered, dead_lettered, abandoned]",
+        ),
+        (
+            "secrets list --merchant shep",
+            "there is no merchant shep in the configuration; known: shop",
+        ),
+    ] {
+        let done = place.call(words);
+        assert_eq!(done.code, Some(2), "{words}");
+        assert!(done.err.contains(told), "{words}: {}", done.err);
+    }
+    assert_eq!(
+        place.json("secrets list --merchant shop --json"),
+        serde_json::json!([])
+    );
+}
+
+#[test]
+fn a_replay_of_nothing_says_so_and_prints_no_data() {
+    let place = Place::initialised();
+    let done = place.call("events replay --type Misspelt");
+    assert_eq!((done.code, done.out.as_str()), (Some(0), ""));
+    assert!(done.err.contains("there is no such event"), "{}", done.err);
+    assert_eq!(place.call("events replay --type Misspelt --quiet").err, "");
+}
+
+#[test]
+fn a_reader_that_closes_the_pipe_ends_no_command_in_a_panic() {
+    let place = Place::empty();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_counterfoil"));
+    command
+        .args(["completions", "bash"])
+        .current_dir(place.path());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command.stdout(writer).output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn init_tells_machines_what_it_made() {
+    let place = Place::initialised();
+    let made = place.json("init --json");
+    assert_eq!(made["data"], "counterfoil-data");
+    assert_eq!(made["kek_file"], "counterfoil.kek");
+    assert_eq!(made["log"], "localhost/counterfoil/1");
+}
+
+#[test]
 fn a_named_file_that_is_not_there_exits_2() {
     let done = Place::empty().call("config check --config nowhere.toml");
     assert_eq!(done.code, Some(2));
