@@ -40,7 +40,10 @@ pub(super) fn files(endings: &[&str]) -> Vec<File> {
             let name = entry.file_name().into_string().unwrap();
             let path = entry.path();
             if !path.is_dir() {
-                into.push(path);
+                // In a linked worktree `.git` is a file that says where the repository is.
+                if name != ".git" {
+                    into.push(path);
+                }
             } else if name == ".ci" || !(name == "target" || name.starts_with('.')) {
                 walk(&path, into);
             }
