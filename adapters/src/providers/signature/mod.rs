@@ -14,6 +14,10 @@ use sha2::{Sha256, Sha512};
 /// A signed time may be this far from now, both ways (Standard Webhooks; stripe-go's default).
 pub const TOLERANCE: Duration = Duration::from_secs(300);
 
+/// So many signatures of one message are tried. Senders give one per live key; each try costs a hash
+/// over the whole body, and whoever sends them is not known yet.
+pub const SIGNATURES_MAX: usize = 8;
+
 /// Hash of an HMAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Algorithm {

@@ -7,7 +7,7 @@ use domain::ids::KeyId;
 use domain::ports::{InboundRequest, Rejected, Secret};
 use domain::time::Timestamp;
 
-use super::{Algorithm, TOLERANCE, within_tolerance};
+use super::{Algorithm, SIGNATURES_MAX, TOLERANCE, within_tolerance};
 
 pub use domain::delivery::signature::{key, sign};
 
@@ -41,6 +41,7 @@ pub fn check(
     }
     let tags = signatures
         .split(' ')
+        .take(SIGNATURES_MAX)
         .filter_map(|signature| STANDARD.decode(signature.strip_prefix("v1,")?).ok());
     let parts: [&[u8]; 5] = [id.as_bytes(), b".", time.as_bytes(), b".", &request.body];
     let holds = tags.filter(|tag| !tag.is_empty()).find_map(|tag| {

@@ -125,6 +125,16 @@ fn a_valid_signature_among_unknown_ones_passes() {
 }
 
 #[test]
+fn nobody_can_make_us_hash_a_body_without_end() {
+    let wrong = "v1,AAAA ".repeat(super::super::SIGNATURES_MAX);
+    let list = format!("{wrong}{SIGNATURE}");
+    assert_eq!(
+        at(&request(ID, &TIME.to_string(), &list, BODY), TIME),
+        Err(Rejected::BadSignature)
+    );
+}
+
+#[test]
 fn empty_and_short_keys_authenticate_nobody() {
     for bad in ["", "whsec_", "whsec_AAAA", "not base64 !"] {
         let request = request(ID, &TIME.to_string(), SIGNATURE, BODY);

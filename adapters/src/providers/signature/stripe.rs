@@ -5,7 +5,7 @@ use domain::ids::KeyId;
 use domain::ports::{InboundRequest, Rejected, Secret};
 use domain::time::Timestamp;
 
-use super::{Algorithm, TOLERANCE, from_hex, within_tolerance};
+use super::{Algorithm, SIGNATURES_MAX, TOLERANCE, from_hex, within_tolerance};
 
 /// Checks a request; gives the key that holds.
 ///
@@ -39,6 +39,7 @@ pub fn check(
     let parts: [&[u8]; 3] = [time.as_bytes(), b".", &request.body];
     let tags = items()
         .filter(|(name, _)| *name == "v1")
+        .take(SIGNATURES_MAX)
         .filter_map(|(_, value)| from_hex(value));
     let holds = tags.filter(|tag| !tag.is_empty()).find_map(|tag| {
         keys.iter()
@@ -93,6 +94,11 @@ mod tests {
             Err(Rejected::BadSignature)
         );
         assert_eq!(checked("v1=00", body, 0), Err(Rejected::Malformed));
+        let many = format!("t=1700000000{},v1={tag}", ",v1=00".repeat(SIGNATURES_MAX));
+        assert_eq!(
+            checked(&many, body, 1_700_000_000),
+            Err(Rejected::BadSignature)
+        );
         assert_eq!(
             checked(&format!("t=1700000001,v1={tag}"), body, 1_700_000_001),
             Err(Rejected::BadSignature)
