@@ -11,7 +11,7 @@ use domain::ports::{
 use domain::time::Timestamp;
 use serde_json::Value;
 
-use super::pointer::{AmountUnit, money, reference, text, time};
+use super::pointer::{reference, text, time};
 use super::signature::stripe;
 use super::sim::plain_answer;
 
@@ -58,17 +58,13 @@ fn fact(event: &Value) -> Option<Fact> {
         "payment_intent.succeeded" => FactKind::Captured,
         "payment_intent.payment_failed" => FactKind::Declined,
         "payment_intent.canceled" | "checkout.session.expired" => FactKind::SessionExpired,
-        "charge.refunded" => {
-            let currency = Currency::from_code(&text(object, "/currency")?.to_ascii_uppercase())?;
-            let so_far = text(object, "/amount_refunded")?.parse().ok()?;
-            FactKind::Refunded {
-                amount: RefundAmount::Cumulative(Sum::new(so_far, currency)),
-                reversal: None,
-            }
-        }
+        "charge.refunded" => FactKind::Refunded {
+            amount: RefundAmount::Cumulative(amount_of(object, "/amount_refunded")?),
+            reversal: None,
+        },
         "charge.dispute.created" => FactKind::DisputeOpened {
             dispute: reference(object, "/id")?,
-            amount: money(object, "/amount", "/currency", AmountUnit::Minor),
+            amount: amount_of(object, "/amount").and_then(Sum::money),
             reason: text(object, "/reason"),
             due_by: time(object, "/evidence_details/due_by").map(|time| time.at),
         },
@@ -111,7 +107,7 @@ fn fact(event: &Value) -> Option<Fact> {
         },
         transaction,
         amount: if kind == FactKind::Captured {
-            money(object, "/amount_received", "/currency", AmountUnit::Minor)
+            amount_of(object, "/amount_received").and_then(Sum::money)
         } else {
             None
         },
@@ -124,6 +120,21 @@ fn fact(event: &Value) -> Option<Fact> {
         provider_status: Some(name),
         kind,
     })
+}
+
+/// An amount in ISO 4217's minor units, where Stripe's own differ ("special cases" and "zero-decimal
+/// currencies" of stripe.com/docs/currencies). Of UGX its pages say both; what cannot be told is not
+/// guessed.
+fn amount_of(object: &Value, pointer: &str) -> Option<Sum> {
+    let currency = Currency::from_code(&text(object, "/currency")?.to_ascii_uppercase())?;
+    let told: i64 = text(object, pointer)?.parse().ok()?;
+    let minor = match currency.code() {
+        "ISK" => (told % 100 == 0).then_some(told / 100),
+        "MGA" => told.checked_mul(100),
+        "UGX" => None,
+        _ => Some(told),
+    };
+    Some(Sum::new(minor?, currency))
 }
 
 #[cfg(test)]
@@ -151,6 +162,31 @@ mod tests {
         assert_eq!(fact.transaction.unwrap().as_str(), "ch_1");
         assert_eq!(fact.our_reference.unwrap().as_str(), "pr_x-1");
         assert_eq!(fact.mode, Some(Mode::Test));
+    }
+
+    #[test]
+    fn amounts_are_read_in_stripes_units_and_never_guessed() {
+        let captured = |currency: &str, told: i64| {
+            let object = json!({"id": "pi_1", "amount_received": told, "currency": currency});
+            let fact = event("payment_intent.succeeded", object).unwrap();
+            fact.amount.map(|amount| amount.to_string())
+        };
+        for (currency, told, read) in [
+            ("isk", 50_000, Some("500 ISK")),
+            ("isk", 50_050, None),
+            ("mga", 500, Some("500.00 MGA")),
+            ("mga", i64::MAX, None),
+            ("ugx", 50_000, None),
+            ("jpy", 500, Some("500 JPY")),
+            ("kwd", 5_120, Some("5.120 KWD")),
+            ("usd", 0, None),
+        ] {
+            assert_eq!(
+                captured(currency, told).as_deref(),
+                read,
+                "{currency} {told}"
+            );
+        }
     }
 
     #[test]
