@@ -204,6 +204,11 @@ pub fn random() -> [u8; 32] {
     bytes
 }
 
+/// How long each part may take to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether the stores are still in use.
+const STOP_STEP: Duration = Duration::from_millis(2);
+
 /// A running ledger.
 pub struct Node {
     /// The use-cases.
@@ -404,14 +409,37 @@ impl Node {
         self.events.failed().await
     }
 
-    /// Stops: no new requests, what is under way ends, loops end after what they are doing.
+    /// Stops: no new requests, what is under way ends, loops end after what they are doing, and every
+    /// file is closed, so that another process may open them.
     pub async fn stop(self) {
         self.stopper.stop();
         self.server.stop(true).await;
         let _ = self.serving.await;
         self.views_stop.send_replace(true);
-        for work in self.loops {
-            let _ = tokio::time::timeout(Duration::from_secs(10), work).await;
+        for mut work in self.loops {
+            if tokio::time::timeout(STOP_PATIENCE, &mut work)
+                .await
+                .is_err()
+            {
+                work.abort();
+            }
         }
+        let (app, events) = (self.app, self.events);
+        // Threads of the server end a moment later than the server. Whoever is last closes the files,
+        // so that has to be this one; the log is held here and by the recorder.
+        let held = || {
+            let counts = (Arc::strong_count(&app), Arc::strong_count(&app.views));
+            counts != (1, 1) || Arc::strong_count(&events) != 2
+        };
+        let alone = async {
+            while held() {
+                tokio::time::sleep(STOP_STEP).await;
+            }
+        };
+        if tokio::time::timeout(STOP_PATIENCE, alone).await.is_err() {
+            tracing::warn!("the stores are still in use");
+        }
+        // Closing waits for the writer and for the disk.
+        let _ = tokio::task::spawn_blocking(move || drop((app, events))).await;
     }
 }

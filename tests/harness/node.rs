@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapters::http_out::{AddressGuard, HttpOutOptions, ReqwestOut};
+use adapters::sqlite::open::WriterLock;
 use api::admin::{AdminCommand, execute, socket};
 use api::app::App;
 use api::app::context::Context;
-use api::compose::{self, Node, Opened, StartError};
+use api::compose::{self, Node, Opened};
 use api::config::Settings;
 use domain::access::client;
 use domain::access::role::Role;
@@ -224,6 +225,8 @@ impl TestNode {
     pub async fn restart(&mut self) {
         if let Some(node) = self.node.take() {
             node.stop().await;
+            let lock = WriterLock::take(&self.settings.store.data.join("events.db"));
+            lock.expect("a ledger that has stopped lets go of its store");
         }
         self.node = Some(run(&self.settings, &self.clock).await);
     }
@@ -362,7 +365,9 @@ fn by_admin() -> Context {
 
 /// Starts and waits until every part works: views are made by their loops.
 async fn run(settings: &Settings, clock: &Arc<LeapingClock>) -> Node {
-    let node = start(settings, clock).await;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let clock = Arc::clone(clock) as Arc<dyn Clock>;
+    let node = compose::start_at(settings, listener, clock).await.unwrap();
     let ready = async {
         while !node.health.ready() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -372,24 +377,6 @@ async fn run(settings: &Settings, clock: &Arc<LeapingClock>) -> Node {
         .await
         .expect("the ledger is ready soon");
     node
-}
-
-/// A stopped ledger of this process lets go of its store a moment later, when the last thread of its
-/// server is gone. Between two processes there is no such moment.
-async fn start(settings: &Settings, clock: &Arc<LeapingClock>) -> Node {
-    let mut patience = 500;
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        match compose::start_at(settings, listener, Arc::clone(clock) as Arc<dyn Clock>).await {
-            Ok(node) => return node,
-            Err(StartError::Part {
-                part: "event store",
-                ..
-            }) if patience > 0 => patience -= 1,
-            Err(error) => panic!("{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// Both scenarios for all but bots, which sell by `telegram` only.

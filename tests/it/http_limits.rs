@@ -1,6 +1,7 @@
 //! What the listener takes and what it does not: sizes, times, shapes. Every refusal is one of the
 //! documented problems, repeats nothing of the input and carries the security headers.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::middleware::from_fn;
@@ -673,4 +674,19 @@ async fn a_panic_is_an_answer_that_tells_nothing_and_the_next_call_works() {
     assert!(!text.contains(CANARY));
     let response = actix_web::test::call_service(&service, call("/works")).await;
     assert_eq!(response.status(), 200);
+}
+
+/// Threads of the server may end a moment later than the server itself. [`TestNode::restart`] takes
+/// the lock of the store as soon as the ledger says that it has stopped.
+#[tokio::test]
+async fn a_ledger_that_has_stopped_has_let_go_of_its_store() {
+    let mut node = TestNode::start().await;
+    let held = Arc::clone(&node.node().app);
+    let last_thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(800));
+        drop(held);
+    });
+    node.restart().await;
+    last_thread.join().unwrap();
+    node.stop().await;
 }
