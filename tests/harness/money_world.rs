@@ -71,6 +71,7 @@ pub const LIFE: Duration = Duration::from_secs(3600);
 pub struct ScriptedProvider {
     registrations: Mutex<VecDeque<RegisterOutcome>>,
     answers: Mutex<BTreeMap<String, LookUpOutcome>>,
+    asked: Mutex<Vec<String>>,
     cancelled: Mutex<Vec<String>>,
 }
 
@@ -84,6 +85,11 @@ impl ScriptedProvider {
     pub fn looked_up(&self, our_reference: &str, outcome: LookUpOutcome) {
         let mut answers = self.answers.lock().unwrap();
         answers.insert(our_reference.to_owned(), outcome);
+    }
+
+    /// References that were looked up.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
     }
 
     /// References whose sessions were closed.
@@ -100,6 +106,8 @@ impl ProviderApi for ScriptedProvider {
     }
 
     async fn look_up(&self, look_up: &LookUp) -> LookUpOutcome {
+        let mut asked = self.asked.lock().unwrap();
+        asked.push(look_up.our_reference.to_string());
         let answers = self.answers.lock().unwrap();
         let told = answers.get(look_up.our_reference.as_str()).cloned();
         told.unwrap_or_else(|| LookUpOutcome::Unknown {
@@ -156,7 +164,7 @@ pub struct MoneyWorld {
     /// The clock of everybody.
     pub clock: Arc<ManualClock>,
     /// The use-cases.
-    pub app: App,
+    pub app: Arc<App>,
     /// The provider of every account.
     pub provider: Arc<ScriptedProvider>,
     caller: Caller,
@@ -190,14 +198,14 @@ impl MoneyWorld {
             "ledger.example/test/1",
             "a",
         );
-        let app = App {
+        let app = Arc::new(App {
             recorder,
             evidence: Arc::new(MemoryEvidence::new(keyring.clone(), entropy)),
             secrets: keyring,
             views: Arc::new(MemoryViewStore::new()),
             ops: Arc::new(MemoryOps::new()),
             registry: Registry::new(settings.merchants, BTreeMap::from(providers)),
-        };
+        });
         let caller = Caller {
             client: ClientId::parse("backend").unwrap(),
             merchant: MerchantId::parse("shop").unwrap(),

@@ -1,7 +1,12 @@
 //! What a provider's answers do to requests, and what they must not do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use api::work::look_up;
+use api::work::supervise::stopper;
+use domain::digest::base32;
+use domain::ids::PaymentRequestId;
 use domain::payment::Label;
 use domain::payment::event::{PrecheckRefusal, PrecheckVerdict};
 use domain::payment::exception::ExceptionKind;
@@ -9,6 +14,9 @@ use domain::payment::fact::{Fact, FactKind};
 use domain::payment::request::{AttemptState, Closure};
 use domain::ports::{LookUpOutcome, RegisterOutcome};
 use harness::money_world::{LIFE, MoneyWorld, captured, price, reference, registered, says};
+use projections::ports::{GenerationState, Row, Work};
+use projections::view::TypedRow;
+use projections::views::timers::{self, AskedRow};
 
 fn unsure() -> RegisterOutcome {
     RegisterOutcome::Unknown {
@@ -24,7 +32,7 @@ fn of_order(order: &str, fact: Fact) -> Fact {
 }
 
 /// The order `taken` belongs to the first request; the second one's registration got no answer.
-async fn with_a_taken_order() -> (MoneyWorld, [domain::ids::PaymentRequestId; 2], String) {
+async fn with_a_taken_order() -> (MoneyWorld, [PaymentRequestId; 2], String) {
     let world = MoneyWorld::new();
     world.provider.next_registration(registered("taken"));
     let (owner, _) = world.attempt("o-1", "asked").await;
@@ -145,6 +153,55 @@ async fn an_attempt_without_news_is_not_expired_for_an_idle_attempt_elsewhere_e5
     world.clock.advance(LIFE);
     assert!(world.app.expire_request(&id).await.unwrap());
     assert_eq!(*world.request(&id).await.closure(), Closure::Open);
+}
+
+/// Writes rows of the timers as if the view had.
+async fn asked_rows(world: &MoneyWorld, rows: Vec<AskedRow>) {
+    let views = &world.app.views;
+    let made = views.create(&timers::SPEC, GenerationState::Live).await;
+    let work: Work = Box::new(move |transaction| {
+        for row in &rows {
+            let (key, cells) = (row.key(), row.cells());
+            let body = serde_json::to_vec(row).unwrap();
+            transaction.put(timers::ASKED.name, Row { key, cells, body })?;
+        }
+        Ok(None)
+    });
+    let kept = views.transact(&timers::SPEC, made.unwrap(), None, work);
+    kept.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_question_is_asked_however_many_were_answered_before_h1() {
+    let world = MoneyWorld::new();
+    let (id, ours) = world.attempt("o-1", "asked").await;
+    world.provider.looked_up(&ours, says(&[]));
+    let now = world.app.recorder.now();
+    let mut rows: Vec<AskedRow> = (0..600)
+        .map(|number| AskedRow {
+            request: PaymentRequestId::parse(format!("pr_{}", base32(&u128::to_be_bytes(number))))
+                .unwrap(),
+            at: now.minus(Duration::from_secs(3600)),
+        })
+        .collect();
+    rows.push(AskedRow {
+        request: id,
+        at: now,
+    });
+    asked_rows(&world, rows).await;
+    let (stopper, stop) = stopper();
+    let work = tokio::spawn(look_up::run(world.app.clone(), Arc::default(), stop));
+    for _ in 0..200 {
+        if !world.provider.asked().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        world.clock.advance(Duration::from_millis(500));
+    }
+    stopper.stop();
+    world.clock.advance(Duration::from_secs(1));
+    work.await.unwrap();
+    assert_eq!(world.provider.asked()[0], ours);
 }
 
 #[tokio::test]

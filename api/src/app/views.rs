@@ -142,23 +142,21 @@ impl App {
         Ok(self.reader::<LookUpRow>(timers::SPEC).query(&query).await?)
     }
 
-    /// Requests that something made due for a look-up after `since`.
+    /// Requests that something made due for a look-up after `since`, the longest due first.
     ///
     /// # Errors
     /// [`AppError::ViewsUnavailable`].
     pub async fn asked_since(
         &self,
         since: Timestamp,
+        after: Option<Cursor>,
         limit: usize,
-    ) -> Result<Vec<AskedRow>, AppError> {
+    ) -> Result<TypedPage<AskedRow>, AppError> {
         let query = ViewQuery::first(limit)
             .with("at", Test::Ge(since.into()))
-            .order_by("at");
-        Ok(self
-            .reader::<AskedRow>(timers::SPEC)
-            .query(&query)
-            .await?
-            .rows)
+            .order_by("at")
+            .after(after);
+        Ok(self.reader::<AskedRow>(timers::SPEC).query(&query).await?)
     }
 
     /// Every generation of every view.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use domain::ids::{AccountSlug, PaymentRequestId};
 use domain::payment::request::AttemptState;
 use domain::time::Timestamp;
-use projections::views::timers::LookUpRow;
+use projections::views::timers::{AskedRow, LookUpRow};
 
 use super::health::Health;
 use super::supervise::Stop;
@@ -101,7 +101,7 @@ async fn turn(
             *breaker = Breaker::default();
         }
     }
-    answer_asked(app, breakers, now).await?;
+    answer_asked(app, breakers, now, stop).await?;
     let mut after = None;
     loop {
         let page = app.open_look_ups(now, after, PAGE).await?;
@@ -179,38 +179,64 @@ fn note_key(row: &LookUpRow) -> String {
     format!("look_up:{}:{}", row.request, row.attempt_no)
 }
 
-/// Requests that weak evidence, a late notification or a payer notice made due now: every attempt
-/// of theirs is asked about, whatever is thought of it.
+/// Requests that weak evidence, a late notification or a payer notice made due now. However many
+/// were answered before, none is passed over.
 async fn answer_asked(
     app: &App,
     breakers: &mut BTreeMap<AccountSlug, Breaker>,
     now: Timestamp,
+    stop: &Stop,
 ) -> Result<(), AppError> {
-    for row in app.asked_since(now.minus(ASKED_FOR), PAGE).await? {
-        let (done_key, tried_key) = (
-            format!("asked:{}", row.request),
-            format!("asked_try:{}", row.request),
-        );
-        let done = noted(app, &done_key).await;
-        let tried = noted(app, &tried_key).await;
-        let fresh = done.is_none_or(|done| row.at > done);
-        if !fresh || tried.is_some_and(|tried| now.since(tried) < ASK_AGAIN && row.at <= tried) {
+    let mut after = None;
+    loop {
+        let page = app.asked_since(now.minus(ASKED_FOR), after, PAGE).await?;
+        for row in page.rows {
+            if stop.asked() {
+                return Ok(());
+            }
+            answer_one(app, breakers, now, &row).await?;
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Every attempt of the request is asked about, whatever is thought of it.
+async fn answer_one(
+    app: &App,
+    breakers: &mut BTreeMap<AccountSlug, Breaker>,
+    now: Timestamp,
+    row: &AskedRow,
+) -> Result<(), AppError> {
+    let (done_key, tried_key) = (
+        format!("asked:{}", row.request),
+        format!("asked_try:{}", row.request),
+    );
+    if noted(app, &done_key)
+        .await
+        .is_some_and(|done| row.at <= done)
+    {
+        return Ok(());
+    }
+    let tried = noted(app, &tried_key).await;
+    if tried.is_some_and(|tried| now.since(tried) < ASK_AGAIN && row.at <= tried) {
+        return Ok(());
+    }
+    note(app, &tried_key, now).await;
+    let mut answered = true;
+    for (attempt_no, account) in app.attempts_of(&row.request).await? {
+        let breaker = breakers.entry(account.clone()).or_default();
+        if breaker.resting() {
+            answered = false;
             continue;
         }
-        note(app, &tried_key, now).await;
-        let mut answered = true;
-        for (attempt_no, account) in app.attempts_of(&row.request).await? {
-            let breaker = breakers.entry(account.clone()).or_default();
-            if breaker.resting() {
-                answered = false;
-                continue;
-            }
-            breaker.asked += 1;
-            answered &= ask(app, &row.request, attempt_no, &account, breaker).await?;
-        }
-        if answered {
-            note(app, &done_key, row.at).await;
-        }
+        breaker.asked += 1;
+        answered &= ask(app, &row.request, attempt_no, &account, breaker).await?;
+    }
+    if answered {
+        note(app, &done_key, row.at).await;
     }
     Ok(())
 }
