@@ -8,60 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::ids::EventId;
-use domain::ports::{
-    BoxError, Entropy, EvidenceBlob, EvidenceError, EvidenceStore, Keyring, KeyringError,
-};
-use domain::sealed::{Commitment, KeyScope, Place, Sealed};
-use domain::stream::StreamId;
-use serde::{Deserialize, Serialize};
+use domain::ports::{BoxError, Entropy, EvidenceBlob, EvidenceError, EvidenceStore, Keyring};
+use domain::sealed::{Commitment, KeyScope, Sealed};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use super::blob::{self, Blob};
 
 /// The folder `evidence/`.
 pub struct FileEvidenceStore {
     folder: PathBuf,
     keyring: Arc<dyn Keyring>,
     entropy: Arc<dyn Entropy>,
-}
-
-/// What is sealed.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Content {
-    nonce: String,
-    media: String,
-    bytes: String,
-}
-
-impl Content {
-    pub(super) fn new(nonce: [u8; 32], media: &str, bytes: &[u8]) -> Self {
-        Self {
-            nonce: STANDARD.encode(nonce),
-            media: media.to_owned(),
-            bytes: STANDARD.encode(bytes),
-        }
-    }
-
-    /// The blob, if it is what its commitment says.
-    pub(super) fn checked(self, commitment: &Commitment) -> Result<EvidenceBlob, EvidenceError> {
-        let decode = |text: &str| {
-            STANDARD
-                .decode(text)
-                .map_err(|_| EvidenceError::NotAuthentic)
-        };
-        let nonce: [u8; 32] = decode(&self.nonce)?
-            .try_into()
-            .map_err(|_| EvidenceError::NotAuthentic)?;
-        let bytes = decode(&self.bytes)?;
-        if Commitment::to(&nonce, &bytes) != *commitment {
-            return Err(EvidenceError::NotAuthentic);
-        }
-        Ok(EvidenceBlob {
-            media: self.media,
-            bytes,
-        })
-    }
 }
 
 impl FileEvidenceStore {
@@ -87,33 +43,6 @@ impl FileEvidenceStore {
     }
 }
 
-/// Blobs are bound to their commitment, not to a record: several records may name one.
-pub(super) fn place_of(commitment: &Commitment) -> (StreamId, EventId, String) {
-    (
-        StreamId::instance(),
-        EventId::from_parts(0, [0; 10]),
-        format!("evidence/{}", commitment.0),
-    )
-}
-
-pub(super) fn of_keyring(error: KeyringError) -> EvidenceError {
-    match error {
-        KeyringError::Destroyed => EvidenceError::Gone,
-        KeyringError::NotAuthentic => EvidenceError::NotAuthentic,
-        KeyringError::Unavailable(cause) => EvidenceError::Unavailable(cause),
-        // Not erased, but lost: another keyring than the one that sealed it.
-        KeyringError::UnknownKey => EvidenceError::Unavailable(KeyringError::UnknownKey.into()),
-    }
-}
-
-pub(super) fn refuse_card_numbers(bytes: &[u8], known: &[&str]) -> Result<(), EvidenceError> {
-    if domain::pan::holds_card_number(bytes, known) {
-        Err(EvidenceError::CardNumber)
-    } else {
-        Ok(())
-    }
-}
-
 fn unavailable(error: impl Into<BoxError>) -> EvidenceError {
     EvidenceError::Unavailable(error.into())
 }
@@ -127,24 +56,12 @@ impl EvidenceStore for FileEvidenceStore {
         bytes: &[u8],
         known: &[&str],
     ) -> Result<Commitment, EvidenceError> {
-        refuse_card_numbers(bytes, known)?;
-        let mut nonce = [0; 32];
-        self.entropy.fill(&mut nonce);
-        let commitment = Commitment::to(&nonce, bytes);
-        let content =
-            serde_json::to_vec(&Content::new(nonce, media, bytes)).map_err(unavailable)?;
-        let (stream, event_id, field) = place_of(&commitment);
-        let place = Place {
-            origin: "evidence",
-            stream: &stream,
-            event_id,
-            field: &field,
+        let blob = Blob {
+            media,
+            bytes,
+            known,
         };
-        let sealed = self
-            .keyring
-            .seal(scope, &place, &content)
-            .await
-            .map_err(of_keyring)?;
+        let (commitment, sealed) = blob.seal(&*self.keyring, &*self.entropy, scope).await?;
         let sealed = serde_json::to_vec(&sealed).map_err(unavailable)?;
         let (folder, path) = (self.folder.clone(), self.path(&commitment));
         let written =
@@ -163,21 +80,7 @@ impl EvidenceStore for FileEvidenceStore {
         };
         let sealed: Sealed =
             serde_json::from_slice(&sealed).map_err(|_| EvidenceError::NotAuthentic)?;
-        let (stream, event_id, field) = place_of(commitment);
-        let place = Place {
-            origin: "evidence",
-            stream: &stream,
-            event_id,
-            field: &field,
-        };
-        let content = self
-            .keyring
-            .open(&sealed, &place)
-            .await
-            .map_err(of_keyring)?;
-        let content: Content =
-            serde_json::from_slice(&content).map_err(|_| EvidenceError::NotAuthentic)?;
-        content.checked(commitment)
+        blob::open(&*self.keyring, &sealed, commitment).await
     }
 }
 

@@ -13,8 +13,8 @@ use domain::ports::{
 use domain::sealed::{Commitment, KeyScope, Place, Sealed};
 use domain::time::Timestamp;
 
+use super::blob::{self, Blob};
 use super::cipher::DataKey;
-use super::evidence::{Content, of_keyring, place_of, refuse_card_numbers};
 
 type SecretKey = (MerchantId, SecretPurpose, KeyId);
 
@@ -174,24 +174,12 @@ impl EvidenceStore for MemoryEvidence {
         bytes: &[u8],
         known: &[&str],
     ) -> Result<Commitment, EvidenceError> {
-        refuse_card_numbers(bytes, known)?;
-        let mut nonce = [0; 32];
-        self.entropy.fill(&mut nonce);
-        let commitment = Commitment::to(&nonce, bytes);
-        let content = serde_json::to_vec(&Content::new(nonce, media, bytes))
-            .map_err(|error| EvidenceError::Unavailable(error.into()))?;
-        let (stream, event_id, field) = place_of(&commitment);
-        let place = Place {
-            origin: "evidence",
-            stream: &stream,
-            event_id,
-            field: &field,
+        let blob = Blob {
+            media,
+            bytes,
+            known,
         };
-        let sealed = self
-            .keyring
-            .seal(scope, &place, &content)
-            .await
-            .map_err(of_keyring)?;
+        let (commitment, sealed) = blob.seal(&*self.keyring, &*self.entropy, scope).await?;
         locked(&self.blobs).insert(commitment, sealed);
         Ok(commitment)
     }
@@ -201,20 +189,6 @@ impl EvidenceStore for MemoryEvidence {
             .get(commitment)
             .cloned()
             .ok_or(EvidenceError::Gone)?;
-        let (stream, event_id, field) = place_of(commitment);
-        let place = Place {
-            origin: "evidence",
-            stream: &stream,
-            event_id,
-            field: &field,
-        };
-        let content = self
-            .keyring
-            .open(&sealed, &place)
-            .await
-            .map_err(of_keyring)?;
-        let content: Content =
-            serde_json::from_slice(&content).map_err(|_| EvidenceError::NotAuthentic)?;
-        content.checked(commitment)
+        blob::open(&*self.keyring, &sealed, commitment).await
     }
 }

@@ -1,6 +1,7 @@
 //! Keys and what they seal: the key-encryption key, the cipher, and the evidence store. The keyring
 //! itself is a SQLite file (`crate::sqlite::keyring`), or lives in memory for simulations.
 
+mod blob;
 pub mod cipher;
 pub mod evidence;
 pub mod kek;

@@ -230,27 +230,10 @@ fn row(
 ) -> OrderStatus {
     let terms = request.terms();
     let currency = terms.amount.currency();
-    let superseded_now = match told {
-        Event::Cancelled { superseded_by, .. } => superseded_by.clone(),
-        Event::Created(_)
-        | Event::AttemptStarted { .. }
-        | Event::AttemptRegistered { .. }
-        | Event::AttemptUncertain { .. }
-        | Event::AttemptPrechecked { .. }
-        | Event::AttemptProgressed { .. }
-        | Event::AttemptFailed { .. }
-        | Event::PaymentCaptured { .. }
-        | Event::CaptureUnapplied { .. }
-        | Event::PaymentVerified { .. }
-        | Event::Expired { .. }
-        | Event::ExpiryDeferred { .. }
-        | Event::RefundSettled { .. }
-        | Event::RefundReversed { .. }
-        | Event::DisputeOpened { .. }
-        | Event::DisputeClosed { .. }
-        | Event::PayerNoticeRecorded { .. }
-        | Event::ExceptionOpened { .. }
-        | Event::ExceptionResolved { .. } => None,
+    let superseded_now = if let Event::Cancelled { superseded_by, .. } = told {
+        superseded_by.clone()
+    } else {
+        None
     };
     let before = before.as_ref();
     OrderStatus {
