@@ -223,6 +223,25 @@ impl MoneyWorld {
         }
     }
 
+    /// An account is taken out of the configuration, and the ledger starts again.
+    pub fn forget_account(&mut self, name: &str) {
+        let (settings, _) = api::config::load::parse(SHOP, []).unwrap();
+        let halves = |name: &str| self.app.account(&account(name)).unwrap().2.clone();
+        let others = ["asked", "silent"]
+            .into_iter()
+            .filter(|known| *known != name);
+        let providers = others.map(|name| (account(name), halves(name)));
+        let registry = Registry::new(settings.merchants, providers.collect());
+        self.app = Arc::new(App {
+            recorder: self.app.recorder.clone(),
+            evidence: self.app.evidence.clone(),
+            secrets: self.app.secrets.clone(),
+            views: self.app.views.clone(),
+            ops: self.app.ops.clone(),
+            registry,
+        });
+    }
+
     /// The backend of the shop.
     pub fn caller(&self) -> &Caller {
         &self.caller

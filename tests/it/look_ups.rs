@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::work::look_up;
 use api::work::supervise::stopper;
+use api::work::{expire, look_up};
 use domain::digest::base32;
 use domain::ids::PaymentRequestId;
 use domain::payment::Label;
@@ -13,10 +13,11 @@ use domain::payment::exception::ExceptionKind;
 use domain::payment::fact::{Fact, FactKind};
 use domain::payment::request::{AttemptState, Closure};
 use domain::ports::{LookUpOutcome, RegisterOutcome};
+use domain::time::Timestamp;
 use harness::money_world::{LIFE, MoneyWorld, captured, price, reference, registered, says};
 use projections::ports::{GenerationState, Row, Work};
 use projections::view::TypedRow;
-use projections::views::timers::{self, AskedRow};
+use projections::views::timers::{self, AskedRow, ExpiryRow};
 
 fn unsure() -> RegisterOutcome {
     RegisterOutcome::Unknown {
@@ -156,19 +157,23 @@ async fn an_attempt_without_news_is_not_expired_for_an_idle_attempt_elsewhere_e5
 }
 
 /// Writes rows of the timers as if the view had.
-async fn asked_rows(world: &MoneyWorld, rows: Vec<AskedRow>) {
+async fn timer_rows<T: TypedRow + Send + 'static>(world: &MoneyWorld, rows: Vec<T>) {
     let views = &world.app.views;
     let made = views.create(&timers::SPEC, GenerationState::Live).await;
     let work: Work = Box::new(move |transaction| {
         for row in &rows {
             let (key, cells) = (row.key(), row.cells());
             let body = serde_json::to_vec(row).unwrap();
-            transaction.put(timers::ASKED.name, Row { key, cells, body })?;
+            transaction.put(T::TABLE.name, Row { key, cells, body })?;
         }
         Ok(None)
     });
     let kept = views.transact(&timers::SPEC, made.unwrap(), None, work);
     kept.await.unwrap();
+}
+
+fn some_request(number: u128) -> PaymentRequestId {
+    PaymentRequestId::parse(format!("pr_{}", base32(&number.to_be_bytes()))).unwrap()
 }
 
 #[tokio::test]
@@ -179,8 +184,7 @@ async fn a_question_is_asked_however_many_were_answered_before_h1() {
     let now = world.app.recorder.now();
     let mut rows: Vec<AskedRow> = (0..600)
         .map(|number| AskedRow {
-            request: PaymentRequestId::parse(format!("pr_{}", base32(&u128::to_be_bytes(number))))
-                .unwrap(),
+            request: some_request(number),
             at: now.minus(Duration::from_secs(3600)),
         })
         .collect();
@@ -188,7 +192,7 @@ async fn a_question_is_asked_however_many_were_answered_before_h1() {
         request: id,
         at: now,
     });
-    asked_rows(&world, rows).await;
+    timer_rows(&world, rows).await;
     let (stopper, stop) = stopper();
     let work = tokio::spawn(look_up::run(world.app.clone(), Arc::default(), stop));
     for _ in 0..200 {
@@ -202,6 +206,52 @@ async fn a_question_is_asked_however_many_were_answered_before_h1() {
     world.clock.advance(Duration::from_secs(1));
     work.await.unwrap();
     assert_eq!(world.provider.asked()[0], ours);
+}
+
+#[tokio::test]
+async fn a_request_of_an_account_that_is_gone_still_ends_e1_e12() {
+    let mut world = MoneyWorld::new();
+    let (cancelled, _) = world.attempt("o-1", "asked").await;
+    let (expired, _) = world.attempt("o-2", "asked").await;
+    world.forget_account("asked");
+    let context = world.context("cancel");
+    let done = world.app.cancel(world.caller(), &context, &cancelled).await;
+    done.unwrap();
+    world.clock.advance(LIFE);
+    assert!(world.app.expire_request(&expired).await.unwrap());
+    assert_eq!(*world.request(&expired).await.closure(), Closure::Expired);
+}
+
+#[tokio::test]
+async fn requests_in_trouble_hold_up_no_expiry_e1() {
+    let world = MoneyWorld::new();
+    let id = world.create("o-1", "k-1", false).await;
+    let expires_at = world.app.recorder.now().plus(LIFE);
+    let row = |request, due_at| ExpiryRow {
+        request,
+        merchant: world.caller().merchant.clone(),
+        expires_at,
+        due_at,
+    };
+    // Rows that stay due whatever is done, since no stream is behind them.
+    let mut rows: Vec<ExpiryRow> = (0..150)
+        .map(|number| row(some_request(number), Timestamp::from_seconds(0)))
+        .collect();
+    rows.push(row(id.clone(), expires_at));
+    timer_rows(&world, rows).await;
+    world.clock.advance(LIFE);
+    let (stopper, stop) = stopper();
+    let work = tokio::spawn(expire::run(world.app.clone(), Arc::default(), stop));
+    for _ in 0..100 {
+        if *world.request(&id).await.closure() == Closure::Expired {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        world.clock.advance(Duration::from_secs(1));
+    }
+    stopper.stop();
+    work.await.unwrap();
+    assert_eq!(*world.request(&id).await.closure(), Closure::Expired);
 }
 
 #[tokio::test]

@@ -54,7 +54,11 @@ impl App {
         let Some(attempt) = request.attempts().get(&attempt_no) else {
             return Ok(LookedUp::Nothing);
         };
-        let (_, config, provider) = self.account(&attempt.account)?;
+        // An account that is configured no more cannot be asked; that must not keep a request from
+        // ending.
+        let Ok((_, config, provider)) = self.account(&attempt.account) else {
+            return Ok(LookedUp::Nothing);
+        };
         let Some(api) = &provider.api else {
             return Ok(LookedUp::Nothing);
         };

@@ -107,23 +107,21 @@ impl App {
             .await?)
     }
 
-    /// Requests whose expiry is to be looked at by `now`.
+    /// Requests whose expiry is to be looked at by `now`, the longest due first.
     ///
     /// # Errors
     /// [`AppError::ViewsUnavailable`].
     pub async fn due_expiries(
         &self,
         now: Timestamp,
+        after: Option<Cursor>,
         limit: usize,
-    ) -> Result<Vec<ExpiryRow>, AppError> {
+    ) -> Result<TypedPage<ExpiryRow>, AppError> {
         let query = ViewQuery::first(limit)
             .with("due_at", Test::Le(now.into()))
-            .order_by("due_at");
-        Ok(self
-            .reader::<ExpiryRow>(timers::SPEC)
-            .query(&query)
-            .await?
-            .rows)
+            .order_by("due_at")
+            .after(after);
+        Ok(self.reader::<ExpiryRow>(timers::SPEC).query(&query).await?)
     }
 
     /// Attempts that the provider may still report money for, in the order of their keys.

@@ -33,20 +33,28 @@ pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
 }
 
 async fn turn(app: &App, stop: &Stop) -> Result<(), AppError> {
-    for due in app.due_expiries(app.recorder.now(), PAGE).await? {
-        if stop.asked() {
+    let (now, mut after) = (app.recorder.now(), None);
+    loop {
+        let page = app.due_expiries(now, after, PAGE).await?;
+        for due in page.rows {
+            if stop.asked() {
+                return Ok(());
+            }
+            match app.expire_request(&due.request).await {
+                Ok(_) => {}
+                Err(error @ (AppError::StoreUnavailable { .. } | AppError::StoreFull)) => {
+                    return Err(error);
+                }
+                // Requests in trouble, however many, never hold up the others; they are looked at
+                // again in the next turn.
+                Err(error) => {
+                    tracing::error!(payment_request_id = %due.request, error = %error, "expire.stuck")
+                }
+            }
+        }
+        after = page.next;
+        if after.is_none() {
             return Ok(());
         }
-        match app.expire_request(&due.request).await {
-            Ok(_) => {}
-            Err(error @ (AppError::StoreUnavailable { .. } | AppError::StoreFull)) => {
-                return Err(error);
-            }
-            // One request in trouble never holds up the others; it is looked at again.
-            Err(error) => {
-                tracing::error!(payment_request_id = %due.request, error = %error, "expire.stuck")
-            }
-        }
     }
-    Ok(())
 }
