@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters::keys::{FileEvidenceStore, Kek};
+use adapters::keys::{Argon2Passwords, FileEvidenceStore, Kek};
 pub use adapters::sqlite::events::RawBaseline;
 use adapters::sqlite::events::{SqliteEventStore, SqliteOptions};
 use adapters::sqlite::keyring::SqliteKeyring;
@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::app::configuration::{apply_configuration, claim_instance};
 use crate::app::context::Context;
-use crate::app::directory::ClientDirectory;
+use crate::app::directory::CallerDirectory;
 use crate::app::recorder::Recorder;
 use crate::app::registry::Registry;
 use crate::config::Settings;
@@ -127,7 +127,7 @@ async fn open_at(
         Arc::clone(&events) as Arc<dyn EventStore>,
         Arc::clone(&keyring) as Arc<dyn Keyring>,
         Arc::clone(&clock),
-        entropy,
+        Arc::clone(&entropy),
         key,
         &settings.ledger.origin,
         &settings.server.node,
@@ -148,6 +148,7 @@ async fn open_at(
         recorder,
         evidence: Arc::new(evidence),
         secrets,
+        passwords: Arc::new(Argon2Passwords::new(entropy)),
         views: Arc::new(views) as Arc<dyn ViewStore>,
         ops: Arc::new(ops) as Arc<dyn OpsStore>,
         registry: Registry::new(settings.merchants.clone(), providers),
@@ -250,7 +251,7 @@ pub async fn start_at(
     let clock = Arc::clone(app.recorder.clock());
     let store = Arc::clone(app.recorder.store());
     let health = Arc::new(Health::default());
-    let directory = Arc::new(ClientDirectory::new(Arc::clone(&store), Arc::clone(&clock)));
+    let directory = Arc::new(CallerDirectory::new(Arc::clone(&store), Arc::clone(&clock)));
     directory
         .catch_up()
         .await

@@ -25,7 +25,7 @@ pub enum Actor {
     Operator {
         /// The person, opaque.
         id: OperatorId,
-        /// How they were authenticated (`cli`, `password`, `password+totp`).
+        /// Id of the session they signed in to; `cli` at the terminal of the machine.
         auth: String,
     },
     /// A provider whose bytes were authenticated.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::digest::{Digest32, InstanceKey};
-use crate::ids::{ClientId, IdempotencyKey, MerchantId};
+use crate::ids::{IdempotencyKey, MerchantId};
 use crate::record::Envelope;
 use crate::stream::Version;
 
@@ -13,8 +13,8 @@ use crate::stream::Version;
 pub struct KeyScope<'a> {
     /// The merchant.
     pub merchant: &'a MerchantId,
-    /// The caller.
-    pub client: &'a ClientId,
+    /// The caller: a client's id, or `operator:<id>`.
+    pub caller: &'a str,
     /// Method and path template (`POST /v1/payment-requests`).
     pub route: &'a str,
 }
@@ -25,7 +25,7 @@ impl KeyScope<'_> {
     pub fn digest(&self, key: &InstanceKey, idempotency_key: &IdempotencyKey) -> Digest32 {
         let parts = [
             self.merchant.as_str(),
-            self.client.as_str(),
+            self.caller,
             self.route,
             idempotency_key.as_str(),
         ];
@@ -98,13 +98,10 @@ mod tests {
     use crate::record::tests::envelope;
 
     fn command(route: &str, key: &str, body: &[u8]) -> Idempotency {
-        let (merchant, client) = (
-            MerchantId::parse("shop").unwrap(),
-            ClientId::parse("bot").unwrap(),
-        );
+        let merchant = MerchantId::parse("shop").unwrap();
         let scope = KeyScope {
             merchant: &merchant,
-            client: &client,
+            caller: "bot",
             route,
         };
         Idempotency::of(

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use adapters::http_out::{AddressGuard, Cidr, HttpOutOptions, ReqwestOut};
-use adapters::keys::{MemoryEvidence, MemoryKeyring};
+use adapters::keys::{Argon2Passwords, MemoryEvidence, MemoryKeyring};
 use adapters::memory::{
     FaultyEventStore, ManualClock, MemoryEventStore, MemoryOps, MemoryViewStore, SeededEntropy,
 };
@@ -125,8 +125,9 @@ impl DeliveryWorld {
         );
         let app = Arc::new(App {
             recorder,
-            evidence: Arc::new(MemoryEvidence::new(keyring.clone(), entropy)),
+            evidence: Arc::new(MemoryEvidence::new(keyring.clone(), entropy.clone())),
             secrets: keyring,
+            passwords: Arc::new(Argon2Passwords::cheap(entropy)),
             views: views.clone(),
             ops: Arc::new(MemoryOps::new()),
             registry: Registry::new(vec![], BTreeMap::new()),

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use adapters::keys::{MemoryEvidence, MemoryKeyring};
+use adapters::keys::{Argon2Passwords, MemoryEvidence, MemoryKeyring};
 use adapters::memory::{ManualClock, MemoryEventStore, MemoryOps, MemoryViewStore, SeededEntropy};
 use adapters::providers::sim::SimInbound;
 use api::app::App;
-use api::app::caller::Caller;
+use api::app::caller::{Caller, Who};
 use api::app::context::Context;
 use api::app::create::{NewOrder, NewPaymentRequest, Pricing};
 use api::app::recorder::Recorder;
@@ -200,14 +200,15 @@ impl MoneyWorld {
         );
         let app = Arc::new(App {
             recorder,
-            evidence: Arc::new(MemoryEvidence::new(keyring.clone(), entropy)),
+            evidence: Arc::new(MemoryEvidence::new(keyring.clone(), entropy.clone())),
             secrets: keyring,
+            passwords: Arc::new(Argon2Passwords::cheap(entropy)),
             views: Arc::new(MemoryViewStore::new()),
             ops: Arc::new(MemoryOps::new()),
             registry: Registry::new(settings.merchants, BTreeMap::from(providers)),
         });
         let caller = Caller {
-            client: ClientId::parse("backend").unwrap(),
+            who: Who::Client(ClientId::parse("backend").unwrap()),
             merchant: MerchantId::parse("shop").unwrap(),
             mode: Mode::Test,
             key_id: "k".to_owned(),
@@ -251,7 +252,7 @@ impl MoneyWorld {
     pub fn context(&self, key: &str) -> Context {
         let scope = KeyScope {
             merchant: &self.caller.merchant,
-            client: &self.caller.client,
+            caller: &self.caller.who.key(),
             route: "test",
         };
         let mut context = Context::of(self.caller.actor(), "test");

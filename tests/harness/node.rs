@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use adapters::http_out::{AddressGuard, HttpOutOptions, ReqwestOut};
 use adapters::sqlite::open::WriterLock;
+use api::admin::operators::OperatorCommand;
 use api::admin::{AdminCommand, execute, socket};
 use api::app::App;
 use api::app::context::Context;
@@ -23,17 +24,18 @@ use domain::ids::{ClientId, MerchantId, OperatorId, ScenarioId};
 use domain::payment::evidence::Mode;
 use domain::ports::Clock;
 use reqwest::header::HeaderMap;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::world::LeapingClock;
 
 /// Clients of the merchant `shop`: a name of its own per role, and a second bot and backend, whose
 /// requests are no business of the first ones.
-pub const SHOP: [(&str, Role); 7] = [
+pub const SHOP: [(&str, Role); 8] = [
     ("bot", Role::Bot),
     ("backend", Role::Backend),
     ("operator", Role::Operator),
+    ("finance", Role::Finance),
     ("auditor", Role::Auditor),
     ("admin", Role::Admin),
     ("bot-2", Role::Bot),
@@ -47,6 +49,9 @@ pub const OTHER: [(&str, Role); 5] = [
     ("other-auditor", Role::Auditor),
     ("other-admin", Role::Admin),
 ];
+
+/// The password of everybody that [`TestNode::person`] makes.
+pub const PASSWORD: &str = "correct horse battery";
 
 /// Whole drams from 100 to 5,000,000, through one account; a packet of tea costs 1,500.
 fn merchant(name: &str, account: &str) -> String {
@@ -185,6 +190,8 @@ impl TestNode {
         settings.server.shutdown_timeout_s = 2;
         settings.limits.client_requests_per_s = 100_000;
         settings.limits.address_requests_per_s = 100_000;
+        settings.limits.operator_sign_ins_per_min = 100_000;
+        settings.limits.address_sign_ins_per_min = 100_000;
         change(&mut settings);
         let opened = compose::init(&settings, &by_admin()).await.unwrap();
         let mut tokens = BTreeMap::new();
@@ -340,6 +347,28 @@ impl TestNode {
         execute(self.app(), &by_admin(), command).await.unwrap()
     }
 
+    /// Makes a person of the merchant `shop` with [`PASSWORD`].
+    pub async fn person(&self, id: &str, role: Role) {
+        let id = OperatorId::parse(id).unwrap();
+        let create = OperatorCommand::Create {
+            id: id.clone(),
+            merchant: MerchantId::parse("shop").unwrap(),
+            role,
+            mode: Mode::Test,
+        };
+        self.admin(AdminCommand::Operator(create)).await;
+        let password = PASSWORD.to_owned();
+        let password = OperatorCommand::Password { id, password };
+        self.admin(AdminCommand::Operator(password)).await;
+    }
+
+    /// Signs a person in over HTTP, and gives the token.
+    pub async fn sign_in(&self, id: &str) -> String {
+        let body = json!({ "operator": id, "password": PASSWORD });
+        let answer = self.call("POST", "/v1/sessions", None, None, Some(&body));
+        answer.await.expect(201).text_of("token")
+    }
+
     /// A further token of a client that is valid for this time only.
     pub async fn token_for(&self, who: &str, life: Duration) -> String {
         let (mut key_id, mut secret) = ([0; 6], [0; 32]);
@@ -383,7 +412,12 @@ async fn run(settings: &Settings, clock: &Arc<LeapingClock>) -> Node {
 async fn create_client(app: &App, name: &str, merchant: &str, role: Role) -> String {
     let scenarios: &[&str] = match role {
         Role::Bot => &["telegram"],
-        Role::Backend | Role::Operator | Role::Auditor | Role::Admin => &["telegram", "web"],
+        Role::Backend
+        | Role::Operator
+        | Role::Approver
+        | Role::Finance
+        | Role::Auditor
+        | Role::Admin => &["telegram", "web"],
     };
     let scenarios: BTreeSet<ScenarioId> = scenarios
         .iter()

@@ -7,9 +7,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use api::admin::AdminCommand;
+use api::app::context::Context;
+use api::app::recorder::{Decision, Draft};
 use api::http::ops::Op;
-use domain::ids::ClientId;
-use harness::node::{Answer, TestNode};
+use domain::access::operator;
+use domain::access::role::Role;
+use domain::access::token::Token;
+use domain::ids::{ClientId, OperatorId};
+use domain::payment::evidence::Mode;
+use domain::stream::StreamId;
+use harness::node::{Answer, PASSWORD, TestNode};
 use serde_json::{Value, json};
 
 const REQUESTS: &str = "/v1/payment-requests";
@@ -36,11 +43,15 @@ const DELIVERIES: &str = "/v1/deliveries";
 const DELIVERY: &str = "/v1/deliveries/{id}";
 const REDRIVE: &str = "/v1/deliveries/{id}/redrive";
 const ABANDON: &str = "/v1/deliveries/{id}/abandon";
+const SESSIONS: &str = "/v1/sessions";
+const CURRENT: &str = "/v1/sessions/current";
+const CONFIRM: &str = "/v1/sessions/confirm";
 
 type Route = (&'static str, &'static str);
 
-/// What each role may do, and nothing else.
-const MAY: [(&str, &[Route]); 5] = [
+/// What each role may do, and nothing else. The approver is a person with a session, for no client
+/// is one; the others are clients.
+const MAY: [(&str, &[Route]); 7] = [
     (
         "bot",
         &[
@@ -85,6 +96,23 @@ const MAY: [(&str, &[Route]); 5] = [
             ("POST", REDRIVE),
             ("POST", ABANDON),
         ],
+    ),
+    (
+        "approver",
+        &[
+            ("GET", REQUESTS),
+            ("GET", REQUEST),
+            ("GET", STREAM),
+            ("GET", TRAIL),
+            ("GET", EVENTS),
+            ("GET", EVENT_STREAM),
+            ("POST", CONFIRM),
+            ("DELETE", CURRENT),
+        ],
+    ),
+    (
+        "finance",
+        &[("GET", REQUESTS), ("GET", REQUEST), ("GET", STREAM)],
     ),
     (
         "auditor",
@@ -257,7 +285,10 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
 /// A body that succeeds.
 fn body(route: Route) -> Option<Value> {
     match route {
-        ("GET", _) => None,
+        ("GET" | "DELETE", _) => None,
+        // Nobody: a bearer token is nothing to it.
+        (_, SESSIONS) => Some(json!({ "operator": "nobody", "password": PASSWORD })),
+        (_, CONFIRM) => Some(json!({ "password": PASSWORD, "proposal": "ov-1" })),
         (_, QUOTES) => Some(
             json!({ "order_id": fresh("order"), "scenario": "telegram", "amount": amd("150000") }),
         ),
@@ -289,6 +320,10 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
         // not notified by query strings.
         return if spec.method == "GET" { 405 } else { 401 };
     }
+    if spec.path == SESSIONS {
+        // Nor to this: nobody's password was shown.
+        return 401;
+    }
     match case {
         Case::NoToken | Case::Mistyped | Case::Revoked | Case::Expired => 401,
         Case::Own | Case::Colleagues | Case::OtherMerchants if !may => 403,
@@ -299,6 +334,7 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
             ("POST", NOTICES | TEST) => 202,
             // Admitted, and told that what is due needs no second start.
             ("POST", REDRIVE) => 409,
+            ("DELETE", CURRENT) => 204,
             _ => 200,
         },
     }
@@ -351,6 +387,39 @@ fn mistyped(token: &str) -> String {
     format!("{}{with}{}", &token[..place], &token[place + 1..])
 }
 
+/// A session that was ended, and one whose time is over.
+async fn sessions(node: &TestNode, person: &str) -> Tokens {
+    let revoked = node.sign_in(person).await;
+    let bearer = format!("Bearer {revoked}");
+    node.call("DELETE", CURRENT, Some(&bearer), None, None)
+        .await
+        .expect(204);
+    let (app, id) = (node.app(), OperatorId::parse(person).unwrap());
+    let token = Token::issue_session(Mode::Test, [7; 6], [7; 32]);
+    let started = operator::Event::SessionStarted {
+        key_id: token.key_id().to_owned(),
+        digest: token.digest(),
+        expires_at: app.recorder.now(),
+        totp_step: None,
+    };
+    let stream = StreamId::operator(&id);
+    let folded = app.recorder.fold(&stream, None, operator::evolve).await;
+    let decision = Decision {
+        stream: &stream,
+        expect: folded.unwrap().expect(),
+        merchant: None,
+        command: "test",
+        context: &Context::job("test"),
+        drafts: vec![Draft::of(&started)],
+        claims: vec![],
+    };
+    app.recorder.append(decision).await.unwrap();
+    Tokens {
+        revoked,
+        expired: token.reveal(),
+    }
+}
+
 async fn tokens(node: &TestNode, client: &str) -> Tokens {
     let revoked = node.token_for(client, Duration::from_secs(600)).await;
     let key_id = revoked.split('_').nth(2).unwrap().to_owned();
@@ -388,7 +457,7 @@ async fn every_role_may_do_what_its_row_says_and_nothing_else() {
         .iter()
         .flat_map(|(_, routes)| routes.iter().copied())
         .chain(PUBLIC)
-        .chain([("POST", CALLBACK), ("GET", CALLBACK)])
+        .chain([("POST", CALLBACK), ("GET", CALLBACK), ("POST", SESSIONS)])
         .collect();
     let routes: BTreeSet<Route> = Op::ALL
         .iter()
@@ -399,9 +468,20 @@ async fn every_role_may_do_what_its_row_says_and_nothing_else() {
         "a route without a row, or a row without a route"
     );
 
+    node.person("approver", Role::Approver).await;
     let (mut cells, mut wrong) = (0, vec![]);
     for (role, may) in MAY {
-        let Tokens { revoked, expired } = tokens(&node, role).await;
+        let person = role == "approver";
+        let Tokens { revoked, expired } = if person {
+            sessions(&node, role).await
+        } else {
+            tokens(&node, role).await
+        };
+        let mut live = if person {
+            node.sign_in(role).await
+        } else {
+            node.token(role).to_owned()
+        };
         // A token ends at its time, a revocation counts within a second.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (own, colleague) = if role == "bot" {
@@ -422,7 +502,7 @@ async fn every_role_may_do_what_its_row_says_and_nothing_else() {
                         path(&node, route, own, "backend").await
                     }
                 };
-                let good = node.token(role);
+                let good = live.as_str();
                 let bad = mistyped(good);
                 let token = match case {
                     Case::Own | Case::Colleagues | Case::OtherMerchants => Some(good),
@@ -434,13 +514,16 @@ async fn every_role_may_do_what_its_row_says_and_nothing_else() {
                 let answer = send(&node, route, &path, token, body(route)).await;
                 let status = expected(*op, may.contains(&route), role, case);
                 cells += 1;
-                let refused = status >= 400 && spec.path != CALLBACK;
+                let refused = status >= 400 && !matches!(spec.path, CALLBACK | SESSIONS);
                 if answer.status != status || (refused && answer.code() != code_of(status)) {
                     let found = format!(
                         "{} {} by {role}, {case:?}: {}",
                         spec.method, path, answer.status
                     );
                     wrong.push(format!("{found} instead of {status}: {}", answer.text));
+                }
+                if status == 204 {
+                    live = node.sign_in(role).await;
                 }
             }
         }

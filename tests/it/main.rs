@@ -21,6 +21,7 @@ mod promise_06_repeats;
 mod promise_07_one_transaction_one_request;
 mod promise_09_no_money_is_lost;
 mod python_verifies;
+mod sessions;
 mod tidy;
 mod view_engine;
 mod view_stores;

@@ -130,6 +130,17 @@ impl Secrets for MemoryKeyring {
         Ok(())
     }
 
+    async fn remove(
+        &self,
+        merchant: &MerchantId,
+        purpose: &SecretPurpose,
+        key_id: &KeyId,
+    ) -> Result<(), KeyringError> {
+        let key = (merchant.clone(), purpose.clone(), key_id.clone());
+        locked(&self.secrets).remove(&key);
+        Ok(())
+    }
+
     async fn list(
         &self,
         merchant: &MerchantId,

@@ -2,23 +2,22 @@
 //! server runs, commands go to it over a socket in the data folder that only its owner can open;
 //! otherwise the command line opens the stores itself.
 
+pub mod operators;
 mod outbound;
 pub mod socket;
 
 use std::collections::BTreeSet;
 
 use domain::access::client;
-use domain::access::operator;
 use domain::access::role::Role;
 use domain::delivery::signature;
-use domain::ids::{
-    ClientId, DeliveryId, KeyId, MerchantId, OperatorId, ReasonCode, ScenarioId, SubscriberId,
-};
+use domain::ids::{ClientId, DeliveryId, KeyId, MerchantId, ReasonCode, ScenarioId, SubscriberId};
 use domain::payment::evidence::Mode;
 use domain::ports::{Secret, SecretPurpose};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::operators::OperatorCommand;
 use crate::app::App;
 use crate::app::clients::NewClient;
 use crate::app::context::Context;
@@ -68,16 +67,8 @@ pub enum AdminCommand {
     },
     /// Every client.
     ClientList,
-    /// Let a person act.
-    OperatorCreate {
-        /// Opaque.
-        id: OperatorId,
-    },
-    /// End that.
-    OperatorDisable {
-        /// Opaque.
-        id: OperatorId,
-    },
+    /// A command about persons.
+    Operator(OperatorCommand),
     /// Keep a shared secret.
     SecretSet {
         /// Whose.
@@ -244,18 +235,7 @@ pub async fn execute(
             let clients = app.list_clients().await?;
             Ok(clients.iter().map(shown_client).collect())
         }
-        AdminCommand::OperatorCreate { id } => {
-            let operator = app
-                .command_operator(&id, context, &operator::Command::Create(id.clone()))
-                .await?;
-            Ok(json!({ "id": operator.id, "active": operator.active }))
-        }
-        AdminCommand::OperatorDisable { id } => {
-            let operator = app
-                .command_operator(&id, context, &operator::Command::Disable)
-                .await?;
-            Ok(json!({ "id": operator.id, "active": operator.active }))
-        }
+        AdminCommand::Operator(command) => operators::execute(app, context, command).await,
         AdminCommand::SecretSet {
             merchant,
             purpose,
@@ -328,6 +308,11 @@ async fn set_secret(
                 .map_err(|_| AdminError(format!("{id:?} is no name of a subscriber")))?,
         ),
         SecretPurpose::ProviderInbound(_) | SecretPurpose::ProviderApi(_) => None,
+        SecretPurpose::OperatorPassword(_) | SecretPurpose::OperatorTotp(_) => {
+            return Err(AdminError(
+                "a person's credentials are set with `counterfoil operators`".to_owned(),
+            ));
+        }
     };
     if subscriber.is_some() && signature::key(&value).is_none() {
         return Err(AdminError(

@@ -107,8 +107,7 @@ pub(super) async fn execute(
         | AdminCommand::ClientRotate { .. }
         | AdminCommand::ClientRevoke { .. }
         | AdminCommand::ClientList
-        | AdminCommand::OperatorCreate { .. }
-        | AdminCommand::OperatorDisable { .. }
+        | AdminCommand::Operator(_)
         | AdminCommand::SecretSet { .. }
         | AdminCommand::SecretList { .. } => {
             Err(AdminError("not a command about deliveries".to_owned()))

@@ -1,27 +1,24 @@
-//! API clients and persons, as administrators make them; and what refused calls leave behind.
+//! API clients, as administrators make them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::access::client::{self, Client, Command};
-use domain::access::operator;
 use domain::access::role::Role;
 use domain::access::token::Token;
-use domain::ids::{ClientId, MerchantId, OperatorId, ScenarioId};
+use domain::ids::{ClientId, MerchantId, ScenarioId};
 use domain::payment::evidence::Mode;
 use domain::ports::AppendError;
 use domain::stream::StreamId;
-use domain::time::Timestamp;
 
 use super::App;
-use super::caller::Caller;
 use super::context::Context;
+use super::directory::CallerDirectory;
 use super::error::AppError;
 use super::recorder::{Decision, Draft, RecordFailure};
 
 const DECIDE_AGAIN_MAX: u32 = 8;
-/// A denied call of one client and route leaves one event per this time.
-const DENIED_EVERY: Duration = Duration::from_secs(3600);
 
 /// A client to be made.
 #[derive(Debug, Clone)]
@@ -84,12 +81,20 @@ impl App {
     /// # Errors
     /// [`AppError`].
     pub async fn list_clients(&self) -> Result<Vec<Client>, AppError> {
-        let directory = super::directory::ClientDirectory::new(
-            std::sync::Arc::clone(self.recorder.store()),
-            std::sync::Arc::clone(self.recorder.clock()),
+        Ok(self.callers().await?.all())
+    }
+
+    /// Every caller there is right now.
+    ///
+    /// # Errors
+    /// [`AppError`].
+    pub(super) async fn callers(&self) -> Result<CallerDirectory, AppError> {
+        let directory = CallerDirectory::new(
+            Arc::clone(self.recorder.store()),
+            Arc::clone(self.recorder.clock()),
         );
         directory.catch_up().await?;
-        Ok(directory.all())
+        Ok(directory)
     }
 
     /// Makes a client with a role, and shows its first token once.
@@ -158,79 +163,5 @@ impl App {
                 .plus(Duration::from_secs(u64::from(token_days) * 86_400)),
         };
         Ok((self.command_client(id, context, &command).await?, token))
-    }
-
-    /// A refused privileged call of a known caller: the first per route and hour as an event. What
-    /// is refused in between is counted by the metrics.
-    pub async fn note_denied(&self, caller: &Caller, route: &str, scope: &str) {
-        metrics::counter!("counterfoil_access_denied_total", "client" => caller.client.to_string())
-            .increment(1);
-        let key = format!("denied:{}:{route}", caller.client);
-        let now = self.recorder.now();
-        let note = self.ops.note(&key).await.ok().flatten();
-        let noted = note.and_then(|bytes| {
-            let text = String::from_utf8(bytes).ok()?;
-            let (at, count) = text.split_once(' ')?;
-            Some((
-                Timestamp::from_millis(at.parse().ok()?),
-                count.parse::<u32>().ok()?,
-            ))
-        });
-        let recent = noted.filter(|(at, _)| now.since(*at) < DENIED_EVERY);
-        if let Some((at, count)) = recent {
-            let next = format!("{} {}", at.millis(), count.saturating_add(1));
-            let _ = self.ops.put_note(&key, next.as_bytes()).await;
-            return;
-        }
-        let count = noted.map_or(0, |(_, count)| count);
-        let context = Context::of(caller.actor(), route);
-        let command = Command::Deny {
-            route: route.to_owned(),
-            scope: scope.to_owned(),
-            count,
-        };
-        match self
-            .command_client(&caller.client, &context, &command)
-            .await
-        {
-            Ok(_) => {
-                let _ = self
-                    .ops
-                    .put_note(&key, format!("{} 0", now.millis()).as_bytes())
-                    .await;
-            }
-            Err(error) => tracing::warn!(error = %error, "access_denied.not_noted"),
-        }
-    }
-
-    /// A command to a person.
-    ///
-    /// # Errors
-    /// [`AppError`].
-    pub async fn command_operator(
-        &self,
-        id: &OperatorId,
-        context: &Context,
-        command: &operator::Command,
-    ) -> Result<operator::Operator, AppError> {
-        let stream = StreamId::operator(id);
-        let folded = self.recorder.fold(&stream, None, operator::evolve).await?;
-        let events = operator::decide(folded.state.as_ref(), command)?;
-        let expect = folded.expect();
-        let state = events.iter().fold(folded.state, operator::evolve);
-        let state = state.ok_or(AppError::NotFound { what: "operator" })?;
-        if !events.is_empty() {
-            let decision = Decision {
-                stream: &stream,
-                expect,
-                merchant: None,
-                command: "command_operator",
-                context,
-                drafts: events.iter().map(Draft::of).collect(),
-                claims: vec![],
-            };
-            self.recorder.append(decision).await?;
-        }
-        Ok(state)
     }
 }

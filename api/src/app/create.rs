@@ -247,7 +247,7 @@ impl App {
         Ok(Terms {
             id: id.clone(),
             merchant: caller.merchant.clone(),
-            client: caller.client.clone(),
+            client: caller.client()?.clone(),
             order_id: order.order_id,
             customer_ref: order.customer_ref,
             scenario: order.scenario,

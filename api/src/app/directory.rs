@@ -1,19 +1,27 @@
-//! Who may call: every client in memory, kept up with the log, so that authentication reads no
-//! store. A follower that is too far behind refuses everybody rather than let a revoked token in.
+//! Who may call: every client and every session in memory, kept up with the log, so that
+//! authentication reads no store. A follower that is too far behind refuses everybody rather than
+//! let a revoked token in.
+//!
+//! When a session was last used is known here and nowhere else: each node counts for itself, and a
+//! restart begins anew. The absolute end of a session stands in its event and holds everywhere.
 
-use std::sync::{Arc, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use domain::access::client;
+use domain::access::client::Client;
 use domain::access::directory::Directory;
-use domain::access::token::Token;
+use domain::access::operator::{Operator, SESSION_IDLE_MAX};
+use domain::access::role::Role;
+use domain::access::token::{Bearer, Token};
 use domain::codec::decode;
+use domain::ids::OperatorId;
 use domain::ports::{Clock, EventStore, Filter, Position};
 use domain::stream::Category;
 use domain::time::Timestamp;
 use subtle::ConstantTimeEq;
 
-use super::caller::Caller;
+use super::caller::{Caller, Who};
 use super::error::AppError;
 
 /// The directory must have been brought up within this time.
@@ -23,19 +31,30 @@ pub const POLL: Duration = Duration::from_millis(250);
 const PAGE: usize = 1000;
 
 /// Why a token is not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthError {
     /// Unknown, expired, revoked, mistyped, or of the other mode. The caller is not told which.
     Refused,
+    /// The session was not used for too long; it is to be told as expired.
+    Idle {
+        /// Whose.
+        operator: OperatorId,
+        /// Which.
+        key_id: String,
+    },
     /// Nobody can say right now.
     Behind,
 }
 
-/// The clients of all merchants.
-pub struct ClientDirectory {
+/// The callers of all merchants.
+pub struct CallerDirectory {
     store: Arc<dyn EventStore>,
     clock: Arc<dyn Clock>,
     state: RwLock<State>,
+    /// One at a time: an event that is folded after a later one would bring back what has ended.
+    catching_up: tokio::sync::Mutex<()>,
+    /// When each live session was last used, by the monotonic clock.
+    used: Mutex<BTreeMap<String, Duration>>,
 }
 
 #[derive(Default)]
@@ -45,13 +64,15 @@ struct State {
     caught_up: Option<Duration>,
 }
 
-impl ClientDirectory {
-    /// An empty directory; [`ClientDirectory::catch_up`] fills it.
+impl CallerDirectory {
+    /// An empty directory; [`CallerDirectory::catch_up`] fills it.
     pub fn new(store: Arc<dyn EventStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
             clock,
             state: RwLock::default(),
+            catching_up: tokio::sync::Mutex::default(),
+            used: Mutex::default(),
         }
     }
 
@@ -60,7 +81,8 @@ impl ClientDirectory {
     /// # Errors
     /// [`AppError`]: the store is away, or an event cannot be read.
     pub async fn catch_up(&self) -> Result<(), AppError> {
-        let filter = Filter::categories(&[Category::Client]);
+        let filter = Filter::categories(&[Category::Client, Category::Operator]);
+        let _turn = self.catching_up.lock().await;
         loop {
             let started = self.clock.monotonic();
             let at = self.state.read().map_err(|_| AppError::bug("poisoned"))?.at;
@@ -69,22 +91,50 @@ impl ClientDirectory {
             let mut state = self.state.write().map_err(|_| AppError::bug("poisoned"))?;
             for recorded in &page.events {
                 let envelope = recorded.envelope().map_err(AppError::bug)?;
-                let event: client::Event = decode(&envelope).map_err(AppError::bug)?;
-                state.directory.fold(&recorded.stream, &event);
+                let stream = &recorded.stream;
+                if stream.category() == Category::Operator {
+                    let event = decode(&envelope).map_err(AppError::bug)?;
+                    state.directory.fold_operator(stream, &event);
+                } else {
+                    let event = decode(&envelope).map_err(AppError::bug)?;
+                    state.directory.fold(stream, &event);
+                }
             }
             state.at = page.next.or(at);
             if done {
                 state.caught_up = Some(started);
+                self.forget_ended(&state.directory, started);
                 return Ok(());
             }
         }
     }
 
+    /// Sessions that are new here count as used just now; those that ended are forgotten.
+    fn forget_ended(&self, directory: &Directory, now: Duration) {
+        let live = directory
+            .operators()
+            .flat_map(|known| known.sessions.keys());
+        let live: BTreeSet<&String> = live.collect();
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|key_id, _| live.contains(key_id));
+        for key_id in live {
+            used.entry(key_id.clone()).or_insert(now);
+        }
+    }
+
     /// Every client.
-    pub fn all(&self) -> Vec<client::Client> {
+    pub fn all(&self) -> Vec<Client> {
         self.state
             .read()
             .map(|state| state.directory.clients().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    /// Every person.
+    pub fn operators(&self) -> Vec<Operator> {
+        self.state
+            .read()
+            .map(|state| state.directory.operators().cloned().collect())
             .unwrap_or_default()
     }
 
@@ -100,25 +150,63 @@ impl ClientDirectory {
     pub fn authenticate(&self, token: &str, now: Timestamp) -> Result<Caller, AuthError> {
         let token = Token::parse(token).ok_or(AuthError::Refused)?;
         let state = self.fresh()?;
-        let (client, digest) = state
-            .directory
-            .find(token.key_id(), now)
-            .ok_or(AuthError::Refused)?;
+        let key_id = token.key_id();
+        let (caller, digest) = match token.bearer() {
+            Bearer::Client => {
+                let found = state.directory.find(key_id, now);
+                let (client, digest) = found.ok_or(AuthError::Refused)?;
+                (of_client(client, key_id), digest)
+            }
+            Bearer::Session => {
+                let found = state.directory.find_session(key_id, now);
+                let (operator, digest) = found.ok_or(AuthError::Refused)?;
+                (of_operator(operator, key_id), digest)
+            }
+        };
         let same: bool = digest.0.ct_eq(&token.digest().0).into();
-        if !same || client.mode != token.mode() || client.revoked {
+        if !same || caller.mode != token.mode() {
             return Err(AuthError::Refused);
         }
-        Ok(caller_of(client, token.key_id()))
+        if let Who::Operator(operator) = &caller.who
+            && !self.use_session(key_id)
+        {
+            return Err(AuthError::Idle {
+                operator: operator.clone(),
+                key_id: key_id.to_owned(),
+            });
+        }
+        Ok(caller)
     }
 
-    /// The caller as they are now; `None` once their token is gone.
+    /// Notes a use of the session; false when it comes too late.
+    fn use_session(&self, key_id: &str) -> bool {
+        let now = self.clock.monotonic();
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = used.entry(key_id.to_owned()).or_insert(now);
+        let in_time = now.saturating_sub(*last) <= SESSION_IDLE_MAX;
+        if in_time {
+            *last = now;
+        }
+        in_time
+    }
+
+    /// The caller as they are now; `None` once their token or session is gone.
     pub fn still(&self, caller: &Caller) -> Option<Caller> {
         let state = self.fresh().ok()?;
-        let (client, _) = state.directory.find(&caller.key_id, self.clock.now())?;
-        Some(caller_of(client, &caller.key_id))
+        let (key_id, now) = (&caller.key_id, self.clock.now());
+        match &caller.who {
+            Who::Client(_) => {
+                let (client, _) = state.directory.find(key_id, now)?;
+                Some(of_client(client, key_id))
+            }
+            Who::Operator(_) => {
+                let (operator, _) = state.directory.find_session(key_id, now)?;
+                Some(of_operator(operator, key_id))
+            }
+        }
     }
 
-    fn fresh(&self) -> Result<std::sync::RwLockReadGuard<'_, State>, AuthError> {
+    fn fresh(&self) -> Result<RwLockReadGuard<'_, State>, AuthError> {
         let state = self.state.read().map_err(|_| AuthError::Behind)?;
         let age = state
             .caught_up
@@ -131,14 +219,26 @@ impl ClientDirectory {
     }
 }
 
-fn caller_of(client: &client::Client, key_id: &str) -> Caller {
+fn of_client(client: &Client, key_id: &str) -> Caller {
     Caller {
-        client: client.id.clone(),
+        who: Who::Client(client.id.clone()),
         merchant: client.merchant.clone(),
         mode: client.mode,
         key_id: key_id.to_owned(),
         scopes: client.scopes.clone(),
         scenarios: client.scenarios.clone(),
-        own_only: client.role.is_none_or(domain::access::role::Role::own_only),
+        own_only: client.role.is_none_or(Role::own_only),
+    }
+}
+
+fn of_operator(operator: &Operator, key_id: &str) -> Caller {
+    Caller {
+        who: Who::Operator(operator.id.clone()),
+        merchant: operator.merchant.clone(),
+        mode: operator.mode,
+        key_id: key_id.to_owned(),
+        scopes: operator.scopes.clone(),
+        scenarios: BTreeSet::new(),
+        own_only: false,
     }
 }

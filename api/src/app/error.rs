@@ -3,12 +3,17 @@
 
 use domain::access::client;
 use domain::access::operator;
+use domain::access::password::PasswordRefusal;
 use domain::catalogue;
 use domain::config;
 use domain::ids::PaymentRequestId;
 use domain::payment::Refusal;
-use domain::ports::{AppendError, BoxError, EvidenceError, KeyringError, Outcome, ReadError};
+use domain::ports::{
+    AppendError, BoxError, EvidenceError, KeyringError, Outcome, PasswordError, ReadError,
+};
 use domain::{delivery, quote, subscriber};
+
+use super::tickets::TicketRefusal;
 
 /// Why a use-case has no result.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +42,15 @@ pub enum AppError {
     /// A rule of operators.
     #[error(transparent)]
     Operator(#[from] operator::Refusal),
+    /// A password that cannot be chosen.
+    #[error(transparent)]
+    Password(#[from] PasswordRefusal),
+    /// The credentials open nothing. Which of them is wrong is not told.
+    #[error("operator, password or code is not right, or the code was used already")]
+    SignInRefused,
+    /// The ticket does not stand for this person, this proposal and this moment.
+    #[error(transparent)]
+    Ticket(#[from] TicketRefusal),
     /// The caller may not do this.
     #[error("{why}")]
     Forbidden {
@@ -145,6 +159,15 @@ impl From<KeyringError> for AppError {
             KeyringError::Destroyed | KeyringError::UnknownKey | KeyringError::NotAuthentic => {
                 Self::bug(error)
             }
+        }
+    }
+}
+
+impl From<PasswordError> for AppError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Busy => Self::Contended,
+            PasswordError::Broken(_) => Self::bug(error),
         }
     }
 }

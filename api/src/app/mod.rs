@@ -10,6 +10,7 @@ pub mod configuration;
 pub mod context;
 pub mod create;
 pub mod deliveries;
+pub mod denied;
 pub mod directory;
 pub mod error;
 pub mod expiry;
@@ -17,20 +18,23 @@ pub mod look_ups;
 pub mod notices;
 pub mod notifications;
 pub mod observations;
+pub mod operators;
 pub mod quotes;
 pub mod receive;
 pub mod recorder;
 pub mod registry;
 pub mod requests;
+pub mod sessions;
 pub mod subscribers;
 mod suspense;
+pub mod tickets;
 pub mod views;
 
 use std::sync::Arc;
 
 use domain::config::{MerchantConfig, ProviderAccount, Scenario, ScenarioRefusal};
 use domain::ids::{AccountSlug, MerchantId, ScenarioId};
-use domain::ports::{EvidenceStore, Secrets};
+use domain::ports::{EvidenceStore, Passwords, Secrets};
 use projections::ports::{OpsStore, ViewStore};
 
 use self::error::AppError;
@@ -45,6 +49,8 @@ pub struct App {
     pub evidence: Arc<dyn EvidenceStore>,
     /// Shared secrets.
     pub secrets: Arc<dyn Secrets>,
+    /// Slow hashes of persons' passwords.
+    pub passwords: Arc<dyn Passwords>,
     /// Views, for lists. Decisions never read them.
     pub views: Arc<dyn ViewStore>,
     /// Leases, notes, excerpts.

@@ -78,7 +78,7 @@ impl App {
         let quote = Quote {
             id: id.clone(),
             merchant: caller.merchant.clone(),
-            client: caller.client.clone(),
+            client: caller.client()?.clone(),
             order_id: new.order.order_id,
             customer_ref: new.order.customer_ref,
             scenario: new.order.scenario,

@@ -67,7 +67,7 @@ impl App {
     ) -> Result<TypedPage<OrderStatus>, AppError> {
         let mut query = ViewQuery::first(limit).equal("merchant", caller.merchant.as_str());
         if caller.own_only {
-            query = query.equal("client", caller.client.as_str());
+            query = query.equal("client", &*caller.who.key());
         }
         if let Some(order) = &filter.order_id {
             query = query.equal("order_id", order.as_str());

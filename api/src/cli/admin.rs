@@ -1,4 +1,4 @@
-//! Clients, operators, secrets: sent to the running server, or done in the data folder.
+//! Clients, secrets, subscribers, deliveries: sent to the running server, or done in the data folder.
 
 use std::io::Read;
 use std::path::Path;
@@ -9,14 +9,14 @@ use domain::payment::evidence::Mode;
 use domain::ports::SecretPurpose;
 use serde_json::Value;
 
-use super::args::{Clients, Deliveries, Global, Operators, Secrets, Subscribers};
+use super::args::{Clients, Deliveries, Global, Secrets, Subscribers};
 use super::out::{Failure, Out};
 use super::serve::{of_start, settings};
 use crate::admin::{AdminCommand, execute, socket};
 use crate::compose;
 use crate::config::Settings;
 
-async fn send(
+pub(super) async fn send(
     global: &Global,
     settings: &Settings,
     command: AdminCommand,
@@ -89,20 +89,6 @@ pub(super) async fn clients(global: &Global, out: &Out, command: Clients) -> Res
             out.talk("The token is shown this once; only its digest is kept.");
         }
     }
-    Ok(())
-}
-
-pub(super) async fn operators(
-    global: &Global,
-    out: &Out,
-    command: Operators,
-) -> Result<(), Failure> {
-    let settings = settings(global, out)?.settings;
-    let command = match command {
-        Operators::Create { id } => AdminCommand::OperatorCreate { id },
-        Operators::Disable { id } => AdminCommand::OperatorDisable { id },
-    };
-    out.one(&send(global, &settings, command).await?);
     Ok(())
 }
 
@@ -293,7 +279,7 @@ fn known_account(settings: &Settings, merchant: &MerchantId, purpose: &str) -> R
     )))
 }
 
-fn read_secret(path: &Path) -> Result<String, Failure> {
+pub(super) fn read_secret(path: &Path) -> Result<String, Failure> {
     let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     if path == Path::new("-") {
         let mut text = String::new();

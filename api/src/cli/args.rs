@@ -71,7 +71,7 @@ Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder,
     Clients(Clients),
     /// Persons who operate the ledger.
     #[command(subcommand)]
-    Operators(Operators),
+    Operators(super::operators::Operators),
     /// Shared secrets of providers and subscribers.
     #[command(subcommand)]
     Secrets(Secrets),
@@ -121,7 +121,7 @@ pub(super) enum Clients {
         /// Its merchant.
         #[arg(long)]
         merchant: MerchantId,
-        /// bot, backend, operator, auditor or admin.
+        /// bot, backend, operator, finance, auditor or admin.
         #[arg(long, value_parser = role)]
         role: domain::access::role::Role,
         /// A way of selling that it may use; may be repeated.
@@ -135,7 +135,7 @@ pub(super) enum Clients {
     Grant {
         /// Its name.
         id: ClientId,
-        /// bot, backend, operator, auditor or admin.
+        /// bot, backend, operator, finance, auditor or admin.
         #[arg(long, value_parser = role)]
         role: domain::access::role::Role,
         /// A way of selling that it may use; may be repeated.
@@ -160,20 +160,6 @@ pub(super) enum Clients {
     },
     /// List clients.
     List,
-}
-
-#[derive(Subcommand)]
-pub(super) enum Operators {
-    /// Let a person act.
-    Create {
-        /// Opaque; no name.
-        id: OperatorId,
-    },
-    /// End that, for good.
-    Disable {
-        /// Opaque.
-        id: OperatorId,
-    },
 }
 
 #[derive(Subcommand)]
@@ -388,6 +374,6 @@ pub(super) enum BenchPart {
 }
 
 fn role(text: &str) -> Result<domain::access::role::Role, String> {
-    domain::access::role::Role::parse(text)
-        .ok_or_else(|| "one of bot, backend, operator, auditor, admin".to_owned())
+    let role = domain::access::role::Role::parse(text).filter(|role| role.fits_a_client());
+    role.ok_or_else(|| "one of bot, backend, operator, finance, auditor, admin".to_owned())
 }

@@ -8,6 +8,7 @@ mod bench;
 mod config;
 mod demo;
 mod events;
+mod operators;
 mod out;
 mod projections;
 pub mod reference;
@@ -50,7 +51,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Demo(_) => demo::run(out).await,
         Command::SimProvider(sim) => sim::run(out, sim).await,
         Command::Clients(command) => admin::clients(global, out, command).await,
-        Command::Operators(command) => admin::operators(global, out, command).await,
+        Command::Operators(command) => operators::run(global, out, command).await,
         Command::Secrets(command) => admin::secrets(global, out, command).await,
         Command::Subscribers(command) => admin::subscribers(global, out, command).await,
         Command::Deliveries(command) => admin::deliveries(global, out, command).await,

@@ -93,6 +93,14 @@ pub fn check(
             "limits.address_requests_per_s",
             limits.address_requests_per_s as usize,
         ),
+        (
+            "limits.operator_sign_ins_per_min",
+            limits.operator_sign_ins_per_min as usize,
+        ),
+        (
+            "limits.address_sign_ins_per_min",
+            limits.address_sign_ins_per_min as usize,
+        ),
         ("limits.connections", limits.connections),
         ("limits.streams_per_request", limits.streams_per_request),
         ("limits.streams_per_client", limits.streams_per_client),

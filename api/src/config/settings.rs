@@ -109,6 +109,10 @@ pub struct Limits {
     pub client_requests_per_s: u32,
     /// Requests per second and network address without credentials (notifications among them).
     pub address_requests_per_s: u32,
+    /// Tries to sign in per minute and person, right or wrong; a burst of the same size is allowed.
+    pub operator_sign_ins_per_min: u32,
+    /// Tries to sign in per minute and network address.
+    pub address_sign_ins_per_min: u32,
     /// Connections per worker thread.
     pub connections: usize,
     /// Status streams per payment request.
@@ -122,6 +126,8 @@ impl Default for Limits {
         Self {
             client_requests_per_s: 500,
             address_requests_per_s: 200,
+            operator_sign_ins_per_min: 10,
+            address_sign_ins_per_min: 30,
             connections: 2000,
             streams_per_request: 4,
             streams_per_client: 200,

@@ -69,7 +69,7 @@ impl Call {
                 let content = domain::canonical_json(&content).map_err(AppError::bug)?;
                 let scope = KeyScope {
                     merchant: &self.caller.merchant,
-                    client: &self.caller.client,
+                    caller: &self.caller.who.key(),
                     route: &route,
                 };
                 Some(Idempotency::of(
@@ -112,7 +112,7 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 /// The network of an address: /24 or /48. A whole address is personal data.
-fn prefix(address: std::net::IpAddr) -> String {
+pub(super) fn prefix(address: std::net::IpAddr) -> String {
     match address {
         std::net::IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();

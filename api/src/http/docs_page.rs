@@ -112,6 +112,8 @@ fn route(spec: &Spec) -> Markup {
                 @match spec.access {
                     Access::Public => { "Anybody may call." }
                     Access::Provider => { "Authenticated by the provider's signature." }
+                    Access::Credentials => { "A person, by the credentials in the body." }
+                    Access::Session => { "A person who signed in." }
                     Access::Scope(scope) => { "Scope " code { (scope.as_str()) } "." }
                 }
                 @if spec.keyed { " Needs an " code { "Idempotency-Key" } "." }

@@ -27,7 +27,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, ResponseError, Route};
 
 use self::handlers::{
-    callbacks, deliveries, events, exceptions, operations, requests, stream, subscribers,
+    callbacks, deliveries, events, exceptions, operations, requests, sessions, stream, subscribers,
 };
 use self::ops::Op;
 use self::problem::Problem;
@@ -93,6 +93,9 @@ fn route(op: Op) -> Route {
         Op::RedriveDelivery => web::post().to(deliveries::redrive),
         Op::AbandonDelivery => web::post().to(deliveries::abandon),
         Op::ListProjections => web::get().to(operations::projections),
+        Op::SignIn => web::post().to(sessions::sign_in),
+        Op::SignOut => web::delete().to(sessions::sign_out),
+        Op::Confirm => web::post().to(sessions::confirm),
         Op::Callback => web::post().to(callbacks::callback),
         Op::CallbackByQuery => web::get().to(callbacks::callback),
         Op::Live => web::get().to(operations::live),

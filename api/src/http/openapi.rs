@@ -27,7 +27,7 @@ pub fn document() -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "cf_<env>_<key id>_<secret>_<crc32>" }
+                "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "cf_<env>_<key id>_<secret>_<crc32>, cfs_... of a session" }
             },
             "schemas": schemas()
         }
@@ -68,7 +68,8 @@ fn operation(spec: &Spec) -> Value {
     }
     operation["security"] = match spec.access {
         Access::Scope(scope) => json!([{ "bearer": [scope.as_str()] }]),
-        Access::Public | Access::Provider => json!([]),
+        Access::Session => json!([{ "bearer": [] }]),
+        Access::Public | Access::Provider | Access::Credentials => json!([]),
     };
     operation
 }
@@ -101,6 +102,8 @@ fn reference_row(spec: &Spec) -> String {
     let needs = match spec.access {
         Access::Public => "nothing".to_owned(),
         Access::Provider => "the provider's signature".to_owned(),
+        Access::Credentials => "the person's password".to_owned(),
+        Access::Session => "a session".to_owned(),
         Access::Scope(scope) => format!("scope `{}`", scope.as_str()),
     };
     let key = if spec.keyed {

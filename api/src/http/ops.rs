@@ -13,7 +13,11 @@ pub enum Access {
     Public,
     /// A provider, by the signature of its notification.
     Provider,
-    /// A client whose token has this scope.
+    /// A person, by the credentials in the body.
+    Credentials,
+    /// A person who signed in, whatever they may do.
+    Session,
+    /// A client whose token, or a person whose session, has this scope.
     Scope(Scope),
 }
 
@@ -68,7 +72,7 @@ macro_rules! ops {
     };
 }
 
-use Access::{Provider, Public};
+use Access::{Credentials, Provider, Public, Session};
 
 const fn scope(scope: Scope) -> Access {
     Access::Scope(scope)
@@ -103,6 +107,9 @@ mod table {
     RedriveDelivery:"POST" "/v1/deliveries/{id}/redrive", "redriveDelivery", "Deliveries", scope(Scope::DeliveriesOperate), true, "Reason" -> 200 "Delivery", "Start a failed delivery's schedule again.";
     AbandonDelivery:"POST" "/v1/deliveries/{id}/abandon", "abandonDelivery", "Deliveries", scope(Scope::DeliveriesOperate), true, "Reason" -> 200 "Delivery", "Give a delivery up, with a reason.";
     ListProjections:"GET" "/v1/projections", "listProjections", "Operations", scope(Scope::ProjectionsAdmin), false, "" -> 200 "ProjectionList", "Views with their lag and parked keys.";
+    SignIn:         "POST" "/v1/sessions", "signIn", "Sessions", Credentials, false, "SignIn" -> 201 "Session", "Sign a person in; the token is shown this once.";
+    SignOut:        "DELETE" "/v1/sessions/current", "signOut", "Sessions", Session, false, "" -> 204 "", "End the session of this token.";
+    Confirm:        "POST" "/v1/sessions/confirm", "confirm", "Sessions", scope(Scope::OverridesApprove), false, "Confirm" -> 200 "Ticket", "Show the password once more, for one proposal; the ticket counts for five minutes.";
     Callback:       "POST" "/v1/callbacks/{provider}/{account}", "callback", "Providers", Provider, false, "" -> 200 "", "A provider's notification: raw bytes in, the provider's own answer out.";
     CallbackByQuery: "GET" "/v1/callbacks/{provider}/{account}", "callbackByQuery", "Providers", Provider, false, "" -> 200 "", "The same as a query string, for accounts whose profile takes it; others answer 405.";
     Live:           "GET" "/health/live", "live", "Operations", Public, false, "" -> 200 "Health", "The process runs. Touches no store.";
@@ -138,8 +145,11 @@ mod tests {
             let spec = op.spec();
             assert!(seen.insert((spec.method, spec.path)), "{} twice", spec.path);
             assert!(seen.insert(("id", spec.id)), "{} twice", spec.id);
+            // Providers repeat in their own way; of credentials nothing is kept that a repeat could
+            // be answered with, and whoever signs in twice has two sessions.
             let changes = spec.method != "GET" && spec.access != Access::Provider;
-            assert_eq!(changes, spec.keyed, "{}", spec.id);
+            let of_sessions = spec.path.starts_with("/v1/sessions");
+            assert_eq!(changes && !of_sessions, spec.keyed, "{}", spec.id);
             assert!(spec.summary.ends_with('.'));
         }
     }

@@ -11,6 +11,7 @@ use super::call::{Call, text};
 use super::ops::{Access, Op};
 use super::problem::{self, Problem};
 use super::state::HttpState;
+use crate::app::caller::Caller;
 use crate::app::directory::AuthError;
 
 /// Runs in front of the handler of `op`.
@@ -37,19 +38,20 @@ async fn admit(op: Op, request: &ServiceRequest) -> Result<(), Problem> {
     match spec.access {
         Access::Public => {}
         Access::Provider => state.limit_address(request.peer_addr().map(|peer| peer.ip()))?,
+        // The handler limits them, once it knows whose password is tried.
+        Access::Credentials => {}
+        Access::Session => {
+            let caller = known(&state, request).await?;
+            caller.operator()?;
+            let call = Call::new(caller, spec, request.request())?;
+            request.extensions_mut().insert(call);
+        }
         Access::Scope(scope) => {
-            let caller = match authenticate(&state, request).await {
-                Ok(caller) => caller,
-                Err(problem) => {
-                    state.limit_address(request.peer_addr().map(|peer| peer.ip()))?;
-                    return Err(problem);
-                }
-            };
-            state.limit_client(&caller.client)?;
+            let caller = known(&state, request).await?;
             if !caller.may(scope) {
                 let route = format!("{} {}", spec.method, spec.path);
                 state.app.note_denied(&caller, &route, scope.as_str()).await;
-                let detail = format!("this client lacks the scope {}", scope.as_str());
+                let detail = format!("this caller lacks the scope {}", scope.as_str());
                 return Err(Problem::new(&problem::FORBIDDEN).detail(detail));
             }
             let call = Call::new(caller, spec, request.request())?;
@@ -59,26 +61,39 @@ async fn admit(op: Op, request: &ServiceRequest) -> Result<(), Problem> {
     Ok(())
 }
 
-async fn authenticate(
-    state: &HttpState,
-    request: &ServiceRequest,
-) -> Result<crate::app::caller::Caller, Problem> {
+/// The caller, within their limit; who is nobody is limited by address.
+async fn known(state: &HttpState, request: &ServiceRequest) -> Result<Caller, Problem> {
+    match authenticate(state, request).await {
+        Ok(caller) => {
+            state.limit_caller(&caller.who)?;
+            Ok(caller)
+        }
+        Err(problem) => {
+            state.limit_address(request.peer_addr().map(|peer| peer.ip()))?;
+            Err(problem)
+        }
+    }
+}
+
+async fn authenticate(state: &HttpState, request: &ServiceRequest) -> Result<Caller, Problem> {
     let unauthenticated = || Problem::new(&problem::UNAUTHENTICATED);
     let header = text(request.headers(), "authorization").ok_or_else(unauthenticated)?;
     let (scheme, token) = header.split_once(' ').ok_or_else(unauthenticated)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(unauthenticated());
     }
-    state
-        .directory
-        .authenticate(token.trim(), state.app.recorder.now())
-        .map_err(|error| match error {
-            AuthError::Refused => {
-                metrics::counter!("counterfoil_http_unauthenticated_total").increment(1);
-                unauthenticated()
+    let now = state.app.recorder.now();
+    match state.directory.authenticate(token.trim(), now) {
+        Ok(caller) => Ok(caller),
+        Err(AuthError::Behind) => {
+            Err(Problem::new(&problem::STORE_UNAVAILABLE).detail("the callers are not known yet"))
+        }
+        Err(refused) => {
+            if let AuthError::Idle { operator, key_id } = refused {
+                state.app.leave_idle(&operator, key_id).await;
             }
-            AuthError::Behind => {
-                Problem::new(&problem::STORE_UNAVAILABLE).detail("the clients are not known yet")
-            }
-        })
+            metrics::counter!("counterfoil_http_unauthenticated_total").increment(1);
+            Err(unauthenticated())
+        }
+    }
 }

@@ -37,7 +37,9 @@ codes! {
     MALFORMED = "malformed", 400, "The request cannot be read", "Send one JSON object without duplicate names, floats or deep nesting.";
     IDEMPOTENCY_KEY_MISSING = "idempotency_key_missing", 400, "An Idempotency-Key header is needed", "Send a key that is new for each command and equal for each repeat of it.";
     UNAUTHENTICATED = "unauthenticated", 401, "No valid credentials", "Send a live token as `Authorization: Bearer cf_...`.";
+    SIGN_IN_REFUSED = "sign_in_refused", 401, "Signing in was refused", "Check operator, password and code; a code opens one session, so wait for the next one.";
     FORBIDDEN = "forbidden", 403, "Not allowed", "Ask an administrator for the scope or scenario, or use another route.";
+    TICKET_REFUSED = "ticket_refused", 403, "The approval ticket does not count", "Show your password again for this proposal and use the new ticket within five minutes.";
     NOT_FOUND = "not_found", 404, "Not found", "Check the id; what belongs to another merchant does not exist for you.";
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "Method not allowed", "Use a method that the header `Allow` names.";
     BODY_TIMEOUT = "body_timeout", 408, "The body came too slowly", "Send the whole body within ten seconds.";

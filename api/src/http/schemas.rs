@@ -106,6 +106,23 @@ pub fn schemas() -> Value {
         "ProjectionList": answer(&["projections"], json!({
             "projections": { "type": "array", "items": { "type": "object" } }
         })),
+        "SignIn": object(&["operator", "password"], json!({
+            "operator": text("Who."), "password": text("Their password."),
+            "totp": text("The code of their authenticator app, where they are asked for one.")
+        })),
+        "Session": answer(&["token", "operator", "expires_at"], json!({
+            "token": text("cfs_...; shown this once."), "operator": text("Who."), "merchant": text("Whose money."),
+            "role": text("What they may do."), "scopes": { "type": "array", "items": { "type": "string" } },
+            "expires_at": time(), "idle_s_max": number("Seconds without a call after which it is over.")
+        })),
+        "Confirm": object(&["password", "proposal"], json!({
+            "password": text("The password, once more."), "proposal": text("What is to be decided."),
+            "totp": text("A new code, where one is asked for.")
+        })),
+        "Ticket": answer(&["ticket", "proposal", "expires_at"], json!({
+            "ticket": text("cft_...; sent along with the decision."), "proposal": text("The only one that it counts for."),
+            "expires_at": time()
+        })),
         "Health": answer(&["status"], json!({
             "status": text("live, ready or not_ready."), "parts": { "type": "object" }, "version": text("Of the program.")
         })),

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use actix_web::HttpRequest;
-use domain::ids::{ClientId, PaymentRequestId};
+use domain::ids::{OperatorId, PaymentRequestId};
 use domain::ports::Position;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -14,7 +14,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::call::text;
 use super::problem::{self, Problem};
 use crate::app::App;
-use crate::app::directory::ClientDirectory;
+use crate::app::caller::Who;
+use crate::app::directory::CallerDirectory;
 use crate::config::settings::Limits;
 use crate::work::Health;
 
@@ -23,16 +24,18 @@ pub struct HttpState {
     /// The use-cases.
     pub app: Arc<App>,
     /// Who may call.
-    pub directory: Arc<ClientDirectory>,
+    pub directory: Arc<CallerDirectory>,
     /// State of the work loops and views.
     pub health: Arc<Health>,
     /// Figures.
     pub metrics: PrometheusHandle,
     /// How others reach this server.
     pub public_url: String,
-    clients: DefaultKeyedRateLimiter<ClientId>,
+    callers: DefaultKeyedRateLimiter<Who>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
-    streams: Mutex<BTreeMap<(ClientId, PaymentRequestId), usize>>,
+    signing_in: DefaultKeyedRateLimiter<OperatorId>,
+    signing_in_from: DefaultKeyedRateLimiter<IpAddr>,
+    streams: Mutex<BTreeMap<(Who, PaymentRequestId), usize>>,
     limits: Limits,
 }
 
@@ -40,23 +43,25 @@ impl HttpState {
     /// For one server.
     pub fn new(
         app: Arc<App>,
-        directory: Arc<ClientDirectory>,
+        directory: Arc<CallerDirectory>,
         health: Arc<Health>,
         metrics: PrometheusHandle,
         public_url: &str,
         limits: &Limits,
     ) -> Self {
-        let quota = |per_second: u32| {
-            Quota::per_second(NonZeroU32::new(per_second).unwrap_or(NonZeroU32::MIN))
-        };
+        let some = |rate: u32| NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
+        let quota = |per_second| Quota::per_second(some(per_second));
+        let slow = |per_minute| Quota::per_minute(some(per_minute));
         Self {
             app,
             directory,
             health,
             metrics,
             public_url: public_url.to_owned(),
-            clients: RateLimiter::keyed(quota(limits.client_requests_per_s)),
+            callers: RateLimiter::keyed(quota(limits.client_requests_per_s)),
             addresses: RateLimiter::keyed(quota(limits.address_requests_per_s)),
+            signing_in: RateLimiter::keyed(slow(limits.operator_sign_ins_per_min)),
+            signing_in_from: RateLimiter::keyed(slow(limits.address_sign_ins_per_min)),
             streams: Mutex::new(BTreeMap::new()),
             limits: limits.clone(),
         }
@@ -71,9 +76,9 @@ impl HttpState {
 
     /// # Errors
     /// [`Problem`] `rate_limited`.
-    pub fn limit_client(&self, client: &ClientId) -> Result<(), Problem> {
-        self.clients
-            .check_key(client)
+    pub fn limit_caller(&self, who: &Who) -> Result<(), Problem> {
+        self.callers
+            .check_key(who)
             .map_err(|_| Problem::new(&problem::RATE_LIMITED).retry_after(1))
     }
 
@@ -88,10 +93,36 @@ impl HttpState {
             .map_err(|_| Problem::new(&problem::RATE_LIMITED).retry_after(1))
     }
 
+    /// Slows down whoever guesses passwords: first by address, so that one address cannot use up
+    /// everybody's tries, then by the person whose password it is.
+    ///
+    /// # Errors
+    /// [`Problem`] `rate_limited`.
+    pub fn limit_sign_in(
+        &self,
+        address: Option<IpAddr>,
+        operator: &OperatorId,
+    ) -> Result<(), Problem> {
+        let wait = |per_minute: u32| {
+            let seconds = 60_u32.div_ceil(per_minute.max(1));
+            Problem::new(&problem::RATE_LIMITED)
+                .detail("too many tries to sign in")
+                .retry_after(seconds)
+        };
+        if let Some(address) = address {
+            let from = self.signing_in_from.check_key(&address);
+            from.map_err(|_| wait(self.limits.address_sign_ins_per_min))?;
+        }
+        let theirs = self.signing_in.check_key(operator);
+        theirs.map_err(|_| wait(self.limits.operator_sign_ins_per_min))
+    }
+
     /// Forgets callers that have been quiet; called now and then.
     pub fn tidy(&self) {
-        self.clients.retain_recent();
+        self.callers.retain_recent();
         self.addresses.retain_recent();
+        self.signing_in.retain_recent();
+        self.signing_in_from.retain_recent();
     }
 
     /// A `wait_for` of another store or epoch cannot be waited for.
@@ -117,13 +148,13 @@ impl HttpState {
         }
     }
 
-    /// Takes a place among the status streams of a client.
+    /// Takes a place among the status streams of a caller.
     ///
     /// # Errors
     /// [`Problem`] `rate_limited` when there is none.
     pub fn stream_place(
         self: &Arc<Self>,
-        client: &ClientId,
+        who: &Who,
         request: &PaymentRequestId,
     ) -> Result<StreamPlace, Problem> {
         let full = || {
@@ -131,14 +162,14 @@ impl HttpState {
                 .detail("too many open status streams")
                 .retry_after(5)
         };
-        let key = (client.clone(), request.clone());
+        let key = (who.clone(), request.clone());
         let mut streams = self
             .streams
             .lock()
             .map_err(|_| Problem::new(&problem::INTERNAL))?;
-        let of_client: usize = streams
+        let of_caller: usize = streams
             .iter()
-            .filter(|((c, _), _)| c == client)
+            .filter(|((c, _), _)| c == who)
             .map(|(_, count)| count)
             .sum();
         let of_request: usize = streams
@@ -146,7 +177,7 @@ impl HttpState {
             .filter(|((_, r), _)| r == request)
             .map(|(_, count)| count)
             .sum();
-        if of_client >= self.limits.streams_per_client
+        if of_caller >= self.limits.streams_per_client
             || of_request >= self.limits.streams_per_request
         {
             return Err(full());
@@ -162,7 +193,7 @@ impl HttpState {
 /// A place among the status streams; given back when dropped.
 pub struct StreamPlace {
     state: Arc<HttpState>,
-    key: (ClientId, PaymentRequestId),
+    key: (Who, PaymentRequestId),
 }
 
 impl Drop for StreamPlace {

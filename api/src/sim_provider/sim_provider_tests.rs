@@ -51,6 +51,15 @@ impl Secrets for OneSecret {
         Err(KeyringError::UnknownKey)
     }
 
+    async fn remove(
+        &self,
+        _: &MerchantId,
+        _: &SecretPurpose,
+        _: &KeyId,
+    ) -> Result<(), KeyringError> {
+        Ok(())
+    }
+
     async fn list(
         &self,
         _: &MerchantId,

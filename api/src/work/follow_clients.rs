@@ -1,10 +1,10 @@
-//! Keeps the directory of clients up with the log: a revoked token is refused within a second.
+//! Keeps the directory of callers up with the log: a revoked token is refused within a second.
 
 use std::sync::Arc;
 
 use super::health::Health;
 use super::supervise::Stop;
-use crate::app::directory::{ClientDirectory, POLL};
+use crate::app::directory::{CallerDirectory, POLL};
 use domain::ports::{Clock, EventStore};
 
 /// Name of the loop.
@@ -12,7 +12,7 @@ pub const NAME: &str = "clients";
 
 /// Runs until it is asked to stop.
 pub async fn run(
-    directory: Arc<ClientDirectory>,
+    directory: Arc<CallerDirectory>,
     store: Arc<dyn EventStore>,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,

@@ -148,6 +148,9 @@ pub enum Refusal {
     /// It has no such token.
     #[error("the client has no such token")]
     UnknownToken,
+    /// A token never approves.
+    #[error("the role {} is for persons, who sign in; a token never approves", .0.as_str())]
+    NeverApproves(Role),
     /// Another token of this key id is there.
     #[error("the client has another token of this key id; draw a new one")]
     KeyIdTaken,
@@ -263,6 +266,7 @@ pub fn decide(
         {
             Err(Refusal::Revoked)
         }
+        Command::Grant { role, .. } if !role.fits_a_client() => Err(Refusal::NeverApproves(*role)),
         Command::Grant { role, scenarios } => {
             let scopes = role.scopes();
             let same = client.role == Some(*role)

@@ -104,6 +104,15 @@ fn nothing_but_creation_befalls_a_client_that_is_not_there() {
 }
 
 #[test]
+fn a_token_never_approves() {
+    for role in Role::ALL {
+        let refused = when(&[create()], &grant(role, &[])).err();
+        let expected = (role == Role::Approver).then_some(Refusal::NeverApproves(role));
+        assert_eq!(refused, expected, "{role:?}");
+    }
+}
+
+#[test]
 fn a_name_belongs_to_one_merchant_and_one_mode() {
     let id = || ClientId::parse("bot").unwrap();
     let merchant = |text: &str| MerchantId::parse(text).unwrap();

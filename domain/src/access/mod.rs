@@ -3,6 +3,8 @@
 pub mod client;
 pub mod directory;
 pub mod operator;
+pub mod password;
 pub mod role;
 pub mod scope;
 pub mod token;
+pub mod totp;

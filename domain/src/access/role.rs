@@ -16,9 +16,15 @@ pub enum Role {
     /// The shop's own systems.
     #[serde(rename = "backend")]
     Backend,
-    /// Works exceptions and deliveries.
+    /// Works exceptions and deliveries, and proposes overrides.
     #[serde(rename = "operator")]
     Operator,
+    /// Decides on what another person proposed, and proposes nothing.
+    #[serde(rename = "approver")]
+    Approver,
+    /// Looks after the money that came and went.
+    #[serde(rename = "finance")]
+    Finance,
     /// Reads everything that is not personal; changes nothing.
     #[serde(rename = "auditor")]
     Auditor,
@@ -29,10 +35,12 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Bot,
         Self::Backend,
         Self::Operator,
+        Self::Approver,
+        Self::Finance,
         Self::Auditor,
         Self::Admin,
     ];
@@ -43,6 +51,8 @@ impl Role {
             Self::Bot => "bot",
             Self::Backend => "backend",
             Self::Operator => "operator",
+            Self::Approver => "approver",
+            Self::Finance => "finance",
             Self::Auditor => "auditor",
             Self::Admin => "admin",
         }
@@ -68,6 +78,7 @@ impl Role {
                 Scope::RequestsCreate,
                 Scope::RequestsRead,
                 Scope::RequestsCancel,
+                Scope::RefundsRequest,
                 Scope::NoticesWrite,
                 Scope::Precheck,
             ],
@@ -75,9 +86,16 @@ impl Role {
                 Scope::RequestsRead,
                 Scope::NoticesWrite,
                 Scope::ExceptionsResolve,
+                Scope::OverridesPropose,
                 Scope::DeliveriesRead,
                 Scope::DeliveriesOperate,
             ],
+            Self::Approver => &[
+                Scope::RequestsRead,
+                Scope::OverridesApprove,
+                Scope::AuditRead,
+            ],
+            Self::Finance => &[Scope::RequestsRead],
             Self::Auditor => &[Scope::RequestsRead, Scope::AuditRead, Scope::DeliveriesRead],
             Self::Admin => &[
                 Scope::RequestsRead,
@@ -94,14 +112,47 @@ impl Role {
     pub fn own_only(self) -> bool {
         match self {
             Self::Bot => true,
-            Self::Backend | Self::Operator | Self::Auditor | Self::Admin => false,
+            Self::Backend
+            | Self::Operator
+            | Self::Approver
+            | Self::Finance
+            | Self::Auditor
+            | Self::Admin => false,
         }
+    }
+
+    /// False for the roles of machines.
+    pub fn fits_a_person(self) -> bool {
+        match self {
+            Self::Bot | Self::Backend => false,
+            Self::Operator | Self::Approver | Self::Finance | Self::Auditor | Self::Admin => true,
+        }
+    }
+
+    /// False for the role whose word needs a person who shows credentials: a token never approves.
+    pub fn fits_a_client(self) -> bool {
+        !self.scopes().contains(&Scope::OverridesApprove)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_proposes_and_approves() {
+        let with = |scope| -> Vec<Role> {
+            let has = |role: &Role| role.scopes().contains(&scope);
+            Role::ALL.into_iter().filter(has).collect()
+        };
+        assert_eq!(with(Scope::OverridesApprove), [Role::Approver]);
+        assert_eq!(with(Scope::OverridesPropose), [Role::Operator]);
+        let not_for = |fits: fn(Role) -> bool| -> Vec<Role> {
+            Role::ALL.into_iter().filter(|role| !fits(*role)).collect()
+        };
+        assert_eq!(not_for(Role::fits_a_client), [Role::Approver]);
+        assert_eq!(not_for(Role::fits_a_person), [Role::Bot, Role::Backend]);
+    }
 
     #[test]
     fn a_bot_can_never_set_an_amount_and_an_auditor_changes_nothing() {

@@ -35,7 +35,10 @@ scopes! {
     RequestsCancel = "requests:cancel", "Call payment requests off.";
     NoticesWrite = "notices:write", "Record what customers tell or show.";
     Precheck = "precheck", "Ask whether an attempt may be paid.";
+    RefundsRequest = "refunds:request", "Ask for money to be given back.";
     ExceptionsResolve = "exceptions:resolve", "Work the exceptions.";
+    OverridesPropose = "overrides:propose", "Propose that a person's word stands for money.";
+    OverridesApprove = "overrides:approve", "Approve or reject what another person proposed. Never a client's.";
     DeliveriesRead = "deliveries:read", "Read subscribers and deliveries.";
     DeliveriesOperate = "deliveries:operate", "Redrive, abandon, pause, resume.";
     AuditRead = "audit:read", "Read events and trails.";

@@ -1,7 +1,7 @@
-//! Tokens of API clients: `cf_<env>_<key id>_<secret>_<crc32>`.
+//! Tokens: `cf_<env>_<key id>_<secret>_<crc32>` of API clients, `cfs_...` of persons' sessions.
 //!
 //! The prefix is for secret scanners, the checksum refuses typing errors before anything is looked
-//! up, the key id finds the client, and of the secret (256 random bits) only a digest is kept. A
+//! up, the key id finds the caller, and of the secret (256 random bits) only a digest is kept. A
 //! slow hash would protect nothing here and would be a lever to overload the server.
 
 use std::fmt;
@@ -14,18 +14,47 @@ const KEY_ID_CHARS: usize = 8;
 const SECRET_CHARS: usize = 43;
 const CRC_CHARS: usize = 6;
 
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer {
+    /// An API client's.
+    Client,
+    /// A person's, for one session.
+    Session,
+}
+
+impl Bearer {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Client => "cf",
+            Self::Session => "cfs",
+        }
+    }
+}
+
 /// A token. `Debug` shows its key id only.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
+    bearer: Bearer,
     mode: Mode,
     key_id: String,
     secret: String,
 }
 
 impl Token {
-    /// A new token from random bytes.
+    /// A new token of a client, from random bytes.
     pub fn issue(mode: Mode, key_id: [u8; 6], secret: [u8; 32]) -> Self {
+        Self::of(Bearer::Client, mode, key_id, secret)
+    }
+
+    /// A new token of a session, from random bytes.
+    pub fn issue_session(mode: Mode, key_id: [u8; 6], secret: [u8; 32]) -> Self {
+        Self::of(Bearer::Session, mode, key_id, secret)
+    }
+
+    fn of(bearer: Bearer, mode: Mode, key_id: [u8; 6], secret: [u8; 32]) -> Self {
         Self {
+            bearer,
             mode,
             key_id: base62(&key_id, KEY_ID_CHARS),
             secret: base62(&secret, SECRET_CHARS),
@@ -35,7 +64,12 @@ impl Token {
     /// Reads a token; `None` for anything that was not issued in this form.
     pub fn parse(text: &str) -> Option<Self> {
         let (head, crc) = text.rsplit_once('_')?;
-        let mut parts = head.strip_prefix("cf_")?.split('_');
+        let mut parts = head.split('_');
+        let bearer = match parts.next()? {
+            "cf" => Bearer::Client,
+            "cfs" => Bearer::Session,
+            _ => return None,
+        };
         let mode = match parts.next()? {
             "live" => Mode::Live,
             "test" => Mode::Test,
@@ -52,6 +86,7 @@ impl Token {
             return None;
         }
         Some(Self {
+            bearer,
             mode,
             key_id: key_id.to_owned(),
             secret: secret.to_owned(),
@@ -64,11 +99,17 @@ impl Token {
             Mode::Live => "live",
             Mode::Test => "test",
         };
-        let head = format!("cf_{mode}_{}_{}", self.key_id, self.secret);
+        let prefix = self.bearer.prefix();
+        let head = format!("{prefix}_{mode}_{}_{}", self.key_id, self.secret);
         format!("{head}_{}", checksum(&head))
     }
 
-    /// What finds the client. May stand in events and logs.
+    /// Whose it is.
+    pub fn bearer(&self) -> Bearer {
+        self.bearer
+    }
+
+    /// What finds the caller. May stand in events and logs.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
@@ -185,6 +226,22 @@ mod tests {
         ] {
             assert_eq!(Token::parse(&bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_sessions_token_is_none_of_a_client() {
+        let session = Token::issue_session(Mode::Live, [7; 6], [9; 32]);
+        let text = session.reveal();
+        assert!(text.starts_with("cfs_live_"), "{text}");
+        assert_eq!(Token::parse(&text).unwrap().bearer(), Bearer::Session);
+        let client = text.replacen("cfs", "cf", 1);
+        assert_eq!(
+            Token::parse(&client),
+            None,
+            "the checksum covers the prefix"
+        );
+        let client = Token::issue(Mode::Live, [7; 6], [9; 32]);
+        assert_eq!(client.bearer(), Bearer::Client);
     }
 
     #[test]

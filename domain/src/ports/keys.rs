@@ -119,6 +119,10 @@ pub enum SecretPurpose {
     ProviderApi(String),
     /// Signs deliveries to a subscriber (`subscriber:<id>`).
     Subscriber(String),
+    /// Hash of a person's password (`operator-password:<id>`).
+    OperatorPassword(String),
+    /// Secret of a person's one-time codes (`operator-totp:<id>`).
+    OperatorTotp(String),
 }
 
 impl SecretPurpose {
@@ -128,6 +132,8 @@ impl SecretPurpose {
             Self::ProviderInbound(account) => format!("provider-inbound:{account}"),
             Self::ProviderApi(account) => format!("provider-api:{account}"),
             Self::Subscriber(id) => format!("subscriber:{id}"),
+            Self::OperatorPassword(id) => format!("operator-password:{id}"),
+            Self::OperatorTotp(id) => format!("operator-totp:{id}"),
         }
     }
 
@@ -139,6 +145,8 @@ impl SecretPurpose {
             "provider-inbound" => Some(Self::ProviderInbound(name)),
             "provider-api" => Some(Self::ProviderApi(name)),
             "subscriber" => Some(Self::Subscriber(name)),
+            "operator-password" => Some(Self::OperatorPassword(name)),
+            "operator-totp" => Some(Self::OperatorTotp(name)),
             _ => None,
         }
     }
@@ -187,6 +195,17 @@ pub trait Secrets: Send + Sync {
         merchant: &MerchantId,
         purpose: &SecretPurpose,
         secret: Secret,
+    ) -> Result<(), KeyringError>;
+
+    /// Forgets a secret for good; one that is not there is forgotten already.
+    ///
+    /// # Errors
+    /// [`KeyringError::Unavailable`]; until a call succeeded, it may still be there.
+    async fn remove(
+        &self,
+        merchant: &MerchantId,
+        purpose: &SecretPurpose,
+        key_id: &KeyId,
     ) -> Result<(), KeyringError>;
 
     /// Ids and validity of all secrets of a merchant, without their values.

@@ -3,6 +3,7 @@
 mod event_store;
 mod http_out;
 mod keys;
+mod passwords;
 mod position;
 mod provider;
 mod world;
@@ -16,6 +17,7 @@ pub use keys::{
     EvidenceBlob, EvidenceError, EvidenceStore, Keeping, Keyring, KeyringError, Secret,
     SecretPurpose, Secrets,
 };
+pub use passwords::{PasswordError, Passwords};
 pub use position::Position;
 pub use provider::{
     Acknowledge, Authentic, InboundMethod, InboundProvider, InboundRequest, LookUp, LookUpOutcome,

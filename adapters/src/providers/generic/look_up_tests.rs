@@ -31,6 +31,15 @@ impl Secrets for Keys {
         Err(KeyringError::UnknownKey)
     }
 
+    async fn remove(
+        &self,
+        _: &MerchantId,
+        _: &SecretPurpose,
+        _: &KeyId,
+    ) -> Result<(), KeyringError> {
+        Ok(())
+    }
+
     async fn list(
         &self,
         _: &MerchantId,

@@ -337,6 +337,40 @@ async fn the_same_secret_again_changes_its_validity_only() {
     );
 }
 
+#[tokio::test]
+async fn a_removed_secret_is_gone_from_the_files_and_its_name_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = open(folder.path());
+    let purpose = SecretPurpose::OperatorPassword("ann".into());
+    for name in ["a", "b"] {
+        let made = secret(name, name.as_bytes(), 0, None);
+        keyring.set(&merchant(), &purpose, made).await.unwrap();
+    }
+    let wrapped: Vec<u8> = locked(&keyring.connection)
+        .query_row("select wrapped from secret where key_id = 'a'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let in_files = || {
+        let mut files = std::fs::read_dir(folder.path()).unwrap();
+        files.any(|file| {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            bytes.windows(wrapped.len()).any(|w| w == wrapped)
+        })
+    };
+    assert!(in_files());
+    let gone = KeyId::parse("a").unwrap();
+    for _ in 0..2 {
+        keyring.remove(&merchant(), &purpose, &gone).await.unwrap();
+    }
+    assert!(!in_files());
+    let now = Timestamp::from_seconds(1);
+    let left = keyring.active(&merchant(), &purpose, now).await.unwrap();
+    assert_eq!(left, [secret("b", b"b", 0, None)]);
+    let other = secret("a", b"other", 0, None);
+    keyring.set(&merchant(), &purpose, other).await.unwrap();
+}
+
 /// Writes the wrapped key of the first row into the second.
 fn swap(keyring: &SqliteKeyring, table: &str, column: &str, from: &str, to: &str) {
     let statement = format!(

@@ -139,17 +139,7 @@ impl SqliteKeyring {
                 .execute(include_str!("sql/delete_data_key.sql"), scope)
                 .map_err(unavailable)?;
             transaction.commit().map_err(unavailable)?;
-            // The write-ahead log still holds the page on which the key was.
-            let busy: bool = connection
-                .query_row(include_str!("sql/truncate_log.sql"), [], |row| row.get(0))
-                .map_err(unavailable)?;
-            if busy {
-                Err(unavailable(
-                    "the write-ahead log is in use and was not truncated",
-                ))
-            } else {
-                Ok(())
-            }
+            truncate_log(connection)
         })
         .await
     }
@@ -174,6 +164,20 @@ impl SqliteKeyring {
         let done =
             tokio::task::spawn_blocking(move || work(&locked(&connection), &kek, &*entropy)).await;
         done.map_err(unavailable)?
+    }
+}
+
+/// After a deletion the write-ahead log still holds the page on which the key was.
+fn truncate_log(connection: &Connection) -> Result<(), KeyringError> {
+    let busy: bool = connection
+        .query_row(include_str!("sql/truncate_log.sql"), [], |row| row.get(0))
+        .map_err(unavailable)?;
+    if busy {
+        Err(unavailable(
+            "the write-ahead log is in use and was not truncated",
+        ))
+    } else {
+        Ok(())
     }
 }
 

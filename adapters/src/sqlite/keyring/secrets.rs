@@ -7,7 +7,7 @@ use domain::ports::{KeyringError, Secret, SecretPurpose, Secrets};
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{SqliteKeyring, immediate, place, unavailable};
+use super::{SqliteKeyring, immediate, place, truncate_log, unavailable};
 use crate::keys::memory::is_live;
 
 fn secret_place(merchant: &str, purpose: &str, key_id: &str) -> Vec<u8> {
@@ -106,6 +106,26 @@ impl Secrets for SqliteKeyring {
                 .execute(include_str!("sql/upsert_secret.sql"), row)
                 .map_err(unavailable)?;
             transaction.commit().map_err(unavailable)
+        })
+        .await
+    }
+
+    async fn remove(
+        &self,
+        merchant: &MerchantId,
+        purpose: &SecretPurpose,
+        key_id: &KeyId,
+    ) -> Result<(), KeyringError> {
+        let row = [
+            merchant.to_string(),
+            purpose.as_text(),
+            key_id.as_str().to_owned(),
+        ];
+        self.run(move |connection, _, _| {
+            connection
+                .execute(include_str!("sql/delete_secret.sql"), row)
+                .map_err(unavailable)?;
+            truncate_log(connection)
         })
         .await
     }

@@ -6,5 +6,6 @@ pub mod events;
 pub mod exceptions;
 pub mod operations;
 pub mod requests;
+pub mod sessions;
 pub mod stream;
 pub mod subscribers;

@@ -43,7 +43,7 @@ pub async fn follow(
         .map_err(|_| Problem::new(&problem::NOT_FOUND))?;
     state.app.visible_request(&call.caller, &id).await?;
     let state = state.into_inner();
-    let place = state.stream_place(&call.caller.client, &id)?;
+    let place = state.stream_place(&call.caller.who, &id)?;
     let seen = text(request.headers(), "last-event-id")
         .and_then(|id| id.parse().ok())
         .map(Version);
