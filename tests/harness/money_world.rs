@@ -237,6 +237,7 @@ impl MoneyWorld {
             recorder: self.app.recorder.clone(),
             evidence: self.app.evidence.clone(),
             secrets: self.app.secrets.clone(),
+            passwords: self.app.passwords.clone(),
             views: self.app.views.clone(),
             ops: self.app.ops.clone(),
             registry,
