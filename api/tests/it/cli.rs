@@ -465,3 +465,64 @@ fn a_secret_comes_from_a_file_and_is_never_shown() {
     );
     assert_eq!(done.code, Some(2));
 }
+
+#[test]
+fn a_persons_password_comes_from_a_file_and_stands_nowhere() {
+    let place = Place::initialised();
+    let password = "correct horse battery";
+    place.write("password", &format!("{password}\n"));
+    place.write("short", "elevenchars\n");
+    let made = place.json("operators create op-7 --merchant shop --role approver --json");
+    assert_eq!(made["password"], false);
+    let set = place.done("operators password op-7 --password-file password --json");
+    assert!(!set.contains(password), "{set}");
+    let short = place.call("operators password op-7 --password-file short");
+    assert_eq!(short.code, Some(1));
+    assert!(
+        short.err.contains("at least 12 characters"),
+        "{}",
+        short.err
+    );
+    let listed = place.json("operators list --json");
+    assert_eq!(listed[0]["role"], "approver");
+    assert_eq!(listed[0]["password"], true);
+    let secret = place.json("operators totp op-7 --json");
+    let uri = secret["uri"].as_str().unwrap();
+    assert!(
+        uri.starts_with("otpauth://totp/Counterfoil:op-7?secret="),
+        "{uri}"
+    );
+    assert_eq!(
+        place.json("operators totp op-7 --remove --json")["totp"],
+        false
+    );
+    assert_eq!(place.done("operators sessions op-7 --json"), "[]\n");
+    let disabled = place.json("operators disable op-7 --json");
+    assert_eq!(disabled["disabled"], true);
+    let log = place.done("events replay");
+    assert!(log.contains("OperatorPasswordSet"));
+    for hidden in [password, "argon2", secret["secret"].as_str().unwrap()] {
+        assert!(!log.contains(hidden), "{hidden}");
+    }
+}
+
+#[test]
+fn a_person_is_no_bot_and_a_client_no_approver() {
+    let place = Place::initialised();
+    for words in [
+        "operators create op-7 --merchant shop --role bot",
+        "clients create desk --merchant shop --role approver",
+        // Never an argument: others on the machine see it.
+        "operators password op-7 --password secret-secret",
+    ] {
+        let done = place.call(words);
+        assert_eq!(done.code, Some(2), "{words}: {}", done.err);
+        assert_eq!(done.out, "", "{words}");
+    }
+    place.write("secret.txt", "a secret of sixteen characters");
+    let words =
+        "secrets set operator-password:op-7 --merchant shop --key-id x --from-file secret.txt";
+    let done = place.call(words);
+    assert_eq!(done.code, Some(1), "{}", done.err);
+    assert!(done.err.contains("counterfoil operators"), "{}", done.err);
+}
