@@ -251,6 +251,11 @@ impl MerchantConfig {
             if scenario.tolerance_minor.0 < 0 {
                 complain(place(), "has a negative tolerance");
             }
+            if scenario.tolerance_minor.0 >= scenario.amount_minor_min.0.max(1) {
+                let what =
+                    "tolerates as much as its least amount, so that next to nothing would pay";
+                complain(place(), what);
+            }
             if scenario.accounts.is_empty() {
                 complain(place(), "needs at least one provider account");
             }

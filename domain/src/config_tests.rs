@@ -122,6 +122,17 @@ fn a_field_that_is_not_known_is_refused() {
 }
 
 #[test]
+fn a_tolerance_never_makes_next_to_nothing_enough_d5() {
+    let found = |tolerance| {
+        let mut config = config();
+        config.scenarios[0].tolerance_minor = MinorText(tolerance);
+        config.mistakes().len()
+    };
+    let least = config().scenarios[0].amount_minor_min.0;
+    assert_eq!((found(least - 1), found(least), found(i64::MAX)), (0, 1, 1));
+}
+
+#[test]
 fn every_mistake_is_found() {
     assert_eq!(config().mistakes(), vec![]);
     let mut bad = config();
