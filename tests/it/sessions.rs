@@ -7,7 +7,7 @@ use api::admin::operators::OperatorCommand;
 use api::app::context::Context;
 use api::app::directory::{AuthError, CallerDirectory};
 use api::app::error::AppError;
-use api::app::sessions::Credentials;
+use api::app::sessions::{Credentials, REFUSED_AFTER};
 use api::app::tickets;
 use domain::access::operator::{Command, SESSION_IDLE_MAX};
 use domain::access::password::Password;
@@ -129,7 +129,9 @@ async fn whatever_is_wrong_the_answer_is_the_same() {
         ("coded", PASSWORD, Some("000000x")),
     ] {
         let body = json!({ "operator": id, "password": password, "totp": totp });
+        let asked = tokio::time::Instant::now();
         let answer = sign_in(&node, body).await.expect(401);
+        assert!(asked.elapsed() >= REFUSED_AFTER, "{id} is told too soon");
         assert_eq!(answer.code(), "sign_in_refused");
         answers.push(answer.text);
     }

@@ -2,6 +2,8 @@
 //!
 //! Whatever is wrong with the credentials, the answer is the same and takes as long.
 
+use std::time::Duration;
+
 use domain::access::operator::{self, Command, Operator, Shown, TICKET_LIFE};
 use domain::access::password::Password;
 use domain::access::token::Token;
@@ -17,6 +19,9 @@ use super::caller::Caller;
 use super::context::Context;
 use super::error::AppError;
 use super::tickets::{self, Ticket};
+
+/// A refusal is told no sooner: how long the keyring and the fold took would tell who exists.
+pub const REFUSED_AFTER: Duration = Duration::from_millis(100);
 
 /// What a person shows. `Debug` is not derived: a code opens a session.
 pub struct Credentials {
@@ -43,6 +48,18 @@ impl App {
     /// # Errors
     /// [`AppError::SignInRefused`]; outages.
     pub async fn sign_in(
+        &self,
+        id: &OperatorId,
+        credentials: &Credentials,
+        entry: &str,
+        ip_prefix: Option<String>,
+    ) -> Result<SignedIn, AppError> {
+        let started = self.recorder.clock().monotonic();
+        let signed_in = self.start_session(id, credentials, entry, ip_prefix).await;
+        self.told_late(started, signed_in).await
+    }
+
+    async fn start_session(
         &self,
         id: &OperatorId,
         credentials: &Credentials,
@@ -118,6 +135,19 @@ impl App {
         credentials: &Credentials,
         proposal: &ProposalId,
     ) -> Result<Ticket, AppError> {
+        let started = self.recorder.clock().monotonic();
+        let ticket = self.give_ticket(caller, context, credentials, proposal);
+        let ticket = ticket.await;
+        self.told_late(started, ticket).await
+    }
+
+    async fn give_ticket(
+        &self,
+        caller: &Caller,
+        context: &Context,
+        credentials: &Credentials,
+        proposal: &ProposalId,
+    ) -> Result<Ticket, AppError> {
         let id = caller.operator()?;
         let (_, shown) = self.check_credentials(id, credentials).await?;
         let expires_at = self.recorder.now().plus(TICKET_LIFE);
@@ -132,6 +162,20 @@ impl App {
             .map_err(refused)?;
         let key = self.recorder.key();
         Ok(tickets::issue(key, id, proposal, expires_at))
+    }
+
+    /// The result, a refusal not before its time.
+    async fn told_late<T>(
+        &self,
+        started: Duration,
+        result: Result<T, AppError>,
+    ) -> Result<T, AppError> {
+        if let Err(AppError::SignInRefused) = &result {
+            let clock = self.recorder.clock();
+            let took = clock.monotonic().saturating_sub(started);
+            clock.sleep(REFUSED_AFTER.saturating_sub(took)).await;
+        }
+        result
     }
 
     /// What of the keyring the credentials match. The password is compared for nobody as for
