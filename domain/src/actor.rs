@@ -36,6 +36,12 @@ pub enum Actor {
         /// Signature scheme or `look_up`.
         auth: String,
     },
+    /// Whoever holds the payer's link of a request.
+    #[serde(rename = "payer")]
+    Payer {
+        /// Always `link`: nothing else is known of them.
+        auth: String,
+    },
     /// A loop of the ledger itself (`work::expire`).
     #[serde(rename = "job")]
     Job {
@@ -63,12 +69,20 @@ impl Actor {
         }
     }
 
+    /// Whoever holds the payer's link.
+    pub fn payer() -> Self {
+        Self::Payer {
+            auth: "link".to_owned(),
+        }
+    }
+
     /// `client:shop-bot`, for tables and logs.
     pub fn display(&self) -> String {
         match self {
             Self::Client { id, .. } => format!("client:{id}"),
             Self::Operator { id, .. } => format!("operator:{id}"),
             Self::Provider { id, .. } => format!("provider:{id}"),
+            Self::Payer { .. } => "payer".to_owned(),
             Self::Job { id, .. } => format!("job:{id}"),
         }
     }

@@ -17,6 +17,7 @@
 //! | verify | for money: decide that a request is paid |
 //! | authenticate | for callers |
 //! | check | for signatures |
+//! | payer | whoever holds the link of a request's page |
 //! | claim | uniqueness in the event store |
 //! | lease | a worker's hold on a delivery |
 //! | payer notice | what a customer tells or shows us; never proof |
@@ -26,6 +27,7 @@
 pub mod access;
 pub mod actor;
 pub mod catalogue;
+pub mod checkout;
 pub mod codec;
 pub mod config;
 pub mod delivery;
