@@ -11,6 +11,7 @@ use adapters::sqlite::keyring::SqliteKeyring;
 use adapters::sqlite::ops::SqliteOps;
 use adapters::sqlite::views::SqliteViewStore;
 use adapters::system::{OsEntropy, SystemClock};
+use domain::checkout::LinkKey;
 use domain::ports::{BoxError, Clock, Entropy, EventStore, HttpOut, Keyring, Secrets};
 use projections::ports::{GenerationState, OpsStore, ViewStore};
 use tokio::sync::watch;
@@ -20,6 +21,7 @@ use crate::app::App;
 use crate::app::configuration::{apply_configuration, claim_instance};
 use crate::app::context::Context;
 use crate::app::directory::CallerDirectory;
+use crate::app::links::Links;
 use crate::app::recorder::Recorder;
 use crate::app::registry::Registry;
 use crate::config::Settings;
@@ -152,6 +154,7 @@ async fn open_at(
         views: Arc::new(views) as Arc<dyn ViewStore>,
         ops: Arc::new(ops) as Arc<dyn OpsStore>,
         registry: Registry::new(settings.merchants.clone(), providers),
+        links: Links::new(LinkKey::new(link_key), &settings.server.public_url),
     });
     Ok(Opened { app, events })
 }
@@ -317,8 +320,7 @@ pub async fn start_at(
         directory,
         Arc::clone(&health),
         figures(),
-        &settings.server.public_url,
-        &settings.limits,
+        settings,
     ));
     let (admin_app, admin_data, admin_stop) =
         (Arc::clone(&app), settings.store.data.clone(), stop.clone());

@@ -19,6 +19,9 @@ use crate::payment::{PartialPolicy, Rules};
 pub struct MerchantConfig {
     /// The merchant.
     pub merchant: MerchantId,
+    /// What payers read; the merchant's id where nothing is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
     /// Ways of selling.
     #[serde(default)]
     pub scenarios: Vec<Scenario>,
@@ -69,6 +72,9 @@ pub struct ProviderAccount {
     pub account: AccountSlug,
     /// The kind of provider.
     pub provider: ProviderCode,
+    /// What payers read where they choose; the provider's code where nothing is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
     /// The least class of evidence that pays.
     pub minimum: EvidenceClass,
     /// True when the provider can be asked for the real status.
@@ -279,7 +285,21 @@ impl MerchantConfig {
         for name in twice(self.catalogue.iter().map(|item| item.code.as_str())) {
             complain(format!("catalogue item {name}"), "stands twice");
         }
+        let unreadable = |name: &Option<String>| {
+            name.as_ref().is_some_and(|name| {
+                name.trim().is_empty()
+                    || name.chars().count() > 80
+                    || name.contains(char::is_control)
+            })
+        };
+        const NAME_RULE: &str = "needs a display_name of 1 to 80 characters on one line";
+        if unreadable(&self.display_name) {
+            complain("display_name".to_owned(), NAME_RULE);
+        }
         for account in &self.accounts {
+            if unreadable(&account.display_name) {
+                complain(format!("account {}", account.account), NAME_RULE);
+            }
             if account.minimum > EvidenceClass::Signed && !account.look_up {
                 let what = "asks for more than a signature but has no look-up, so that nothing could ever pay";
                 complain(format!("account {}", account.account), what);

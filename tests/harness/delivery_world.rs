@@ -16,12 +16,14 @@ use adapters::memory::{
 use api::app::App;
 use api::app::context::Context;
 use api::app::deliveries::DeliveryFilter;
+use api::app::links::Links;
 use api::app::recorder::{Decision, Draft, Recorder};
 use api::app::registry::Registry;
 use api::app::subscribers::NewSubscriber;
 use api::work::supervise::{Stopper, stopper};
 use api::work::{Health, deliver};
 use async_trait::async_trait;
+use domain::checkout::LinkKey;
 use domain::delivery::Command;
 use domain::digest::InstanceKey;
 use domain::ids::{
@@ -131,6 +133,10 @@ impl DeliveryWorld {
             views: views.clone(),
             ops: Arc::new(MemoryOps::new()),
             registry: Registry::new(vec![], BTreeMap::new()),
+            links: Links::new(
+                LinkKey::new(InstanceKey::new([8; 32])),
+                "https://ledger.example",
+            ),
         });
         let options = HttpOutOptions {
             guard: AddressGuard::allowing(vec![Cidr::parse("127.0.0.0/8").unwrap()]),

@@ -13,6 +13,7 @@ pub mod contract;
 pub mod delivery_world;
 pub mod money_world;
 pub mod node;
+pub mod payer;
 pub mod process_ledger;
 pub mod quiet_provider;
 pub mod receiver;

@@ -12,10 +12,12 @@ use api::app::App;
 use api::app::caller::{Caller, Who};
 use api::app::context::Context;
 use api::app::create::{NewOrder, NewPaymentRequest, Pricing};
+use api::app::links::Links;
 use api::app::recorder::Recorder;
 use api::app::registry::{Provider, Registry};
 use async_trait::async_trait;
 use domain::access::scope::Scope;
+use domain::checkout::LinkKey;
 use domain::digest::InstanceKey;
 use domain::idempotency::{Idempotency, KeyScope};
 use domain::ids::{
@@ -187,6 +189,7 @@ impl MoneyWorld {
         let halves = |_: &str| Provider {
             inbound: Arc::new(SimInbound),
             api: Some(provider.clone()),
+            pay_origins: vec!["https://provider.example".to_owned()],
         };
         let providers = ["asked", "silent"].map(|name| (account(name), halves(name)));
         let recorder = Recorder::new(
@@ -206,6 +209,10 @@ impl MoneyWorld {
             views: Arc::new(MemoryViewStore::new()),
             ops: Arc::new(MemoryOps::new()),
             registry: Registry::new(settings.merchants, BTreeMap::from(providers)),
+            links: Links::new(
+                LinkKey::new(InstanceKey::new([8; 32])),
+                "https://ledger.example",
+            ),
         });
         let caller = Caller {
             who: Who::Client(ClientId::parse("backend").unwrap()),
@@ -241,6 +248,7 @@ impl MoneyWorld {
             views: self.app.views.clone(),
             ops: self.app.ops.clone(),
             registry,
+            links: self.app.links.clone(),
         });
     }
 

@@ -186,12 +186,16 @@ impl TestNode {
         let (mut settings, _) = api::config::load::parse(&text.concat(), []).unwrap();
         settings.store.data = folder.path().join("data");
         settings.store.kek_file = folder.path().join("kek");
+        settings.server.listen = ([127, 0, 0, 1], 0).into();
         settings.server.workers = 2;
         settings.server.shutdown_timeout_s = 2;
         settings.limits.client_requests_per_s = 100_000;
         settings.limits.address_requests_per_s = 100_000;
         settings.limits.operator_sign_ins_per_min = 100_000;
         settings.limits.address_sign_ins_per_min = 100_000;
+        settings.limits.checkout_requests_per_s = 100_000;
+        settings.limits.checkout_starts_per_min = 100_000;
+        settings.limits.checkout_address_starts_per_min = 100_000;
         change(&mut settings);
         let opened = compose::init(&settings, &by_admin()).await.unwrap();
         let mut tokens = BTreeMap::new();
@@ -394,7 +398,7 @@ fn by_admin() -> Context {
 
 /// Starts and waits until every part works: views are made by their loops.
 async fn run(settings: &Settings, clock: &Arc<LeapingClock>) -> Node {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = TcpListener::bind(settings.server.listen).unwrap();
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
     let node = compose::start_at(settings, listener, clock).await.unwrap();
     let ready = async {

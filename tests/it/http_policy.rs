@@ -34,6 +34,8 @@ const EVENT_STREAM: &str = "/v1/streams/{stream}";
 const EXCEPTIONS: &str = "/v1/exceptions";
 const PROJECTIONS: &str = "/v1/projections";
 const CALLBACK: &str = "/v1/callbacks/{provider}/{account}";
+const CHECKOUT: &str = "/checkout/{link}";
+const CHECKOUT_PAY: &str = "/checkout/{link}/pay";
 const SUBSCRIBERS: &str = "/v1/subscribers";
 const SUBSCRIBER: &str = "/v1/subscribers/{id}";
 const TEST: &str = "/v1/subscribers/{id}/test";
@@ -268,6 +270,11 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
             }
             template.replace("{id}", &id)
         }
+        CHECKOUT | CHECKOUT_PAY => {
+            let created = node.post(owner, REQUESTS, &fresh("key"), &tea()).await;
+            let url = created.expect(201).text_of("checkout_url");
+            template.replace("{link}", url.rsplit('/').next().unwrap())
+        }
         SUBSCRIBER | TEST | PAUSE | RESUME => template.replace("{id}", subscriber(backend)),
         DELIVERY | REDRIVE | ABANDON => {
             template.replace("{id}", &new_delivery(node, owner, backend).await)
@@ -299,7 +306,7 @@ fn body(route: Route) -> Option<Value> {
             Some(json!({ "id": fresh("erp"), "url": "https://hooks.example.org/x" }))
         }
         (_, REDRIVE | ABANDON) => Some(json!({ "reason": "receiver_fixed" })),
-        (_, ATTEMPTS | CANCEL | CALLBACK | TEST | PAUSE | RESUME) => Some(json!({})),
+        (_, ATTEMPTS | CANCEL | CALLBACK | CHECKOUT_PAY | TEST | PAUSE | RESUME) => Some(json!({})),
         (method, path) => panic!("{method} {path} has no example body in this test"),
     }
 }
@@ -314,6 +321,13 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
     let route = (spec.method, spec.path);
     if PUBLIC.contains(&route) {
         return 200;
+    }
+    // A bearer token is nothing to a payer's page; its form is no JSON.
+    if spec.path == CHECKOUT {
+        return 200;
+    }
+    if spec.path == CHECKOUT_PAY {
+        return 415;
     }
     if spec.path == CALLBACK {
         // A bearer token is nothing to it: the notification has no signature, and this account is
@@ -457,7 +471,13 @@ async fn every_role_may_do_what_its_row_says_and_nothing_else() {
         .iter()
         .flat_map(|(_, routes)| routes.iter().copied())
         .chain(PUBLIC)
-        .chain([("POST", CALLBACK), ("GET", CALLBACK), ("POST", SESSIONS)])
+        .chain([
+            ("POST", CALLBACK),
+            ("GET", CALLBACK),
+            ("POST", SESSIONS),
+            ("GET", CHECKOUT),
+            ("POST", CHECKOUT_PAY),
+        ])
         .collect();
     let routes: BTreeSet<Route> = Op::ALL
         .iter()
@@ -514,7 +534,8 @@ async fn every_role_may_do_what_its_row_says_and_nothing_else() {
                 let answer = send(&node, route, &path, token, body(route)).await;
                 let status = expected(*op, may.contains(&route), role, case);
                 cells += 1;
-                let refused = status >= 400 && !matches!(spec.path, CALLBACK | SESSIONS);
+                let by_client = !matches!(spec.path, CALLBACK | SESSIONS | CHECKOUT_PAY);
+                let refused = status >= 400 && by_client;
                 if answer.status != status || (refused && answer.code() != code_of(status)) {
                     let found = format!(
                         "{} {} by {role}, {case:?}: {}",

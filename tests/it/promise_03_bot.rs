@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 const REQUESTS: &str = "/v1/payment-requests";
 /// Everything that a bot is shown of a request.
-const SHOWN: [&str; 7] = [
+const SHOWN: [&str; 8] = [
     "id",
     "order_id",
     "status",
     "amount",
     "expires_at",
+    "checkout_url",
     "pay_url",
     "version",
 ];

@@ -194,6 +194,7 @@ impl ProviderApi for SimApi {
             "currency": registration.amount.currency(),
             "description": registration.description,
             "session_s": registration.session_s,
+            "return_url": registration.return_url,
         });
         let answer = match self.call("POST", "/orders", Some(body)).await {
             Ok(answer) => answer,

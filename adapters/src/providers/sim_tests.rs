@@ -33,6 +33,7 @@ async fn registered(answer: Result<OutAnswer, OutError>) -> RegisterOutcome {
         amount: Money::new(5, Currency::from_code("AMD").unwrap()).unwrap(),
         description: "Order 1".to_owned(),
         session_s: 60,
+        return_url: "https://ledger.example/back".to_owned(),
     };
     api.register(&registration).await
 }

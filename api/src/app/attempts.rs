@@ -9,7 +9,7 @@ use domain::ids::{AccountSlug, PaymentRequestId};
 use domain::money::Money;
 use domain::payment::event::PrecheckVerdict;
 use domain::payment::request::{Attempt, AttemptState};
-use domain::payment::{Command, Event, Precheck, StartAttempt, verdict};
+use domain::payment::{Command, Event, Precheck, Refusal, Request, StartAttempt, verdict};
 use domain::ports::{LookUp, RegisterOutcome, Registration};
 use domain::stream::{StreamId, Version};
 
@@ -22,6 +22,11 @@ use super::requests::{Executed, Order};
 /// An attempt that is still only written down after this time was interrupted (row A7). Longer
 /// than a registration call can take.
 pub const INTERRUPTED_AFTER: Duration = Duration::from_secs(60);
+
+/// How long the second of two clicks waits for the first.
+const REGISTERED_WITHIN: Duration = Duration::from_secs(4);
+/// How often it looks.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl App {
     /// Starts an attempt at `account`, or at the first account of the scenario, and registers it.
@@ -37,7 +42,57 @@ impl App {
         account: Option<&AccountSlug>,
     ) -> Result<Executed, AppError> {
         let visible = self.visible_request(caller, id).await?;
-        let preferred = visible.request.terms().rules.accounts.first();
+        let return_url = self.links.return_url(id, None);
+        self.start_at(context, &visible.request, account, return_url)
+            .await
+    }
+
+    /// As [`App::start_attempt`], by whoever holds the link. Where an attempt is being registered,
+    /// as by the first of two clicks, it waits for that one instead of being refused.
+    ///
+    /// # Errors
+    /// As [`App::start_attempt`].
+    pub async fn start_payers_attempt(
+        &self,
+        context: &Context,
+        id: &PaymentRequestId,
+        account: Option<&AccountSlug>,
+        language: &str,
+    ) -> Result<Request, AppError> {
+        let request = self.payers_request(id).await?.request;
+        let return_url = self.links.return_url(id, Some(language));
+        let started = self.start_at(context, &request, account, return_url).await;
+        match started {
+            Ok(started) => Ok(started.request),
+            Err(AppError::Payment(Refusal::PaymentInFlight)) => self.registered(id).await,
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The request as soon as no attempt of it is only written down, or after a few seconds.
+    async fn registered(&self, id: &PaymentRequestId) -> Result<Request, AppError> {
+        let clock = self.recorder.clock();
+        let begun = clock.monotonic();
+        loop {
+            let request = self.payers_request(id).await?.request;
+            let mut attempts = request.attempts().values();
+            let waits = attempts.any(|attempt| attempt.state == AttemptState::Started);
+            if !waits || clock.monotonic().saturating_sub(begun) >= REGISTERED_WITHIN {
+                return Ok(request);
+            }
+            clock.sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn start_at(
+        &self,
+        context: &Context,
+        request: &Request,
+        account: Option<&AccountSlug>,
+        return_url: String,
+    ) -> Result<Executed, AppError> {
+        let id = &request.terms().id;
+        let preferred = request.terms().rules.accounts.first();
         let account = account.or(preferred).ok_or(AppError::UnknownAccount)?;
         let (_, config, provider) = self.account(account)?;
         let command = Command::StartAttempt(StartAttempt {
@@ -65,6 +120,7 @@ impl App {
             amount: attempt.amount,
             description: format!("Order {}", started.request.terms().order_id),
             session_s: u32::try_from(session.as_secs()).unwrap_or(u32::MAX).max(1),
+            return_url,
         };
         let outcome = api.register(&registration).await;
         let result = match outcome {

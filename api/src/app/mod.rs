@@ -14,6 +14,7 @@ pub mod denied;
 pub mod directory;
 pub mod error;
 pub mod expiry;
+pub mod links;
 pub mod look_ups;
 pub mod notices;
 pub mod notifications;
@@ -38,6 +39,7 @@ use domain::ports::{EvidenceStore, Passwords, Secrets};
 use projections::ports::{OpsStore, ViewStore};
 
 use self::error::AppError;
+use self::links::Links;
 use self::recorder::Recorder;
 use self::registry::{Provider, Registry};
 
@@ -57,6 +59,8 @@ pub struct App {
     pub ops: Arc<dyn OpsStore>,
     /// Merchants, accounts and their adapters.
     pub registry: Registry,
+    /// Where payers find their requests.
+    pub links: Links,
 }
 
 impl App {

@@ -14,6 +14,8 @@ pub struct Provider {
     pub inbound: Arc<dyn InboundProvider>,
     /// Registers and looks up, where the provider can be called.
     pub api: Option<Arc<dyn ProviderApi>>,
+    /// Origins (`https://pay.example`) that its payment page may have. Payers are sent nowhere else.
+    pub pay_origins: Vec<String>,
 }
 
 /// What is configured.

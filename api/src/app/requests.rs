@@ -93,17 +93,26 @@ impl App {
         caller: &Caller,
         id: &PaymentRequestId,
     ) -> Result<Executed, AppError> {
+        let found = self.payers_request(id).await?;
+        if !caller.sees(&found.request) {
+            return Err(AppError::NotFound {
+                what: "payment request",
+            });
+        }
+        Ok(found)
+    }
+
+    /// The request of a payer's link, which was checked before.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] where the log does not have it.
+    pub async fn payers_request(&self, id: &PaymentRequestId) -> Result<Executed, AppError> {
         let folded = self.fold_request(id, None).await?;
         let (Some(request), Some(version)) = (folded.state, folded.version) else {
             return Err(AppError::NotFound {
                 what: "payment request",
             });
         };
-        if !caller.sees(&request) {
-            return Err(AppError::NotFound {
-                what: "payment request",
-            });
-        }
         Ok(Executed {
             request,
             version,

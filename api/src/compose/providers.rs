@@ -10,10 +10,12 @@ use adapters::providers::stripe::StripeInbound;
 use domain::config::ProviderAccount;
 use domain::ids::AccountSlug;
 use domain::ports::{Clock, HttpOut, ProviderApi, Secrets};
+use url::Url;
 
 use super::{StartError, part};
 use crate::app::registry::Provider;
 use crate::config::Settings;
+use crate::config::settings::Connection;
 
 pub(super) fn providers(
     settings: &Settings,
@@ -48,6 +50,7 @@ fn provider(
     let connection = settings.connections.get(account.account.as_str());
     let unusable =
         |what: &str| part("provider account")(format!("{}: {what}", account.account).into());
+    let pay_origins = pay_origins(connection);
     match account.provider.as_str() {
         "sim" => {
             let connection = connection.ok_or_else(|| unusable("has no connection"))?;
@@ -68,11 +71,13 @@ fn provider(
             Ok(Provider {
                 inbound: Arc::new(SimInbound),
                 api: Some(Arc::new(api) as Arc<dyn ProviderApi>),
+                pay_origins,
             })
         }
         "stripe" => Ok(Provider {
             inbound: Arc::new(StripeInbound),
             api: None,
+            pay_origins,
         }),
         "generic" => {
             let profile = connection.and_then(|connection| connection.profile.clone());
@@ -106,10 +111,26 @@ fn provider(
             Ok(Provider {
                 inbound: Arc::new(GenericInbound::new(profile)),
                 api,
+                pay_origins,
             })
         }
         _ => Err(unusable("has no adapter")),
     }
+}
+
+/// Where a provider's payment page may be: what is configured, else where its API is.
+fn pay_origins(connection: Option<&Connection>) -> Vec<String> {
+    let Some(connection) = connection else {
+        return vec![];
+    };
+    let urls = match (connection.pay_origins.as_slice(), &connection.url) {
+        ([], Some(url)) => std::slice::from_ref(url),
+        (origins, _) => origins,
+    };
+    let parsed = urls.iter().filter_map(|url| Url::parse(url).ok());
+    parsed
+        .map(|url| url.origin().ascii_serialization())
+        .collect()
 }
 
 pub(super) fn http_out(

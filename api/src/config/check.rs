@@ -104,10 +104,27 @@ pub fn check(
         ("limits.connections", limits.connections),
         ("limits.streams_per_request", limits.streams_per_request),
         ("limits.streams_per_client", limits.streams_per_client),
+        (
+            "limits.checkout_requests_per_s",
+            limits.checkout_requests_per_s as usize,
+        ),
+        (
+            "limits.checkout_starts_per_min",
+            limits.checkout_starts_per_min as usize,
+        ),
+        (
+            "limits.checkout_address_starts_per_min",
+            limits.checkout_address_starts_per_min as usize,
+        ),
     ] {
         if value == 0 || value > 1_000_000 {
             complain(name, "must be from 1 to 1000000".to_owned());
         }
+    }
+    let checkout = &settings.checkout;
+    if jiff::tz::TimeZone::get(&checkout.time_zone).is_err() {
+        let what = "must be a name of the IANA database, such as Asia/Yerevan";
+        complain("checkout.time_zone", what.to_owned());
     }
     for network in &settings.delivery.allow_networks {
         if !is_network(network) {
@@ -233,6 +250,20 @@ fn connection_of(name: &str, connection: &Connection, complain: &mut impl FnMut(
             }
         }
         Some(Err(_)) => complain(&place, "has a url that is none".to_owned()),
+    }
+    for origin in &connection.pay_origins {
+        let plain = |url: &Url| match url.scheme() {
+            "https" => true,
+            "http" => connection.danger_allow_http,
+            _ => false,
+        };
+        let fits = Url::parse(origin).is_ok_and(|url| {
+            plain(&url) && url.origin().ascii_serialization() == origin.trim_end_matches('/')
+        });
+        if !fits {
+            let what = format!("{origin:?} in pay_origins is no origin like https://pay.example");
+            complain(&place, what);
+        }
     }
     for network in &connection.allow_networks {
         if !is_network(network) {

@@ -124,6 +124,41 @@ fn every_single_mistake_is_found() {
             "[log]\nfilter = \"a=b=c\"\n[ledger]",
             "log.filter",
         ),
+        (
+            "[ledger]",
+            "[limits]\ncheckout_starts_per_min = 0\n[ledger]",
+            "limits.checkout_starts_per_min",
+        ),
+        (
+            "[ledger]",
+            "[checkout]\nlanguage = \"de\"\n[ledger]",
+            "checkout.language",
+        ),
+        (
+            "[ledger]",
+            "[checkout]\ntime_zone = \"Yerevan\"\n[ledger]",
+            "checkout.time_zone",
+        ),
+        (
+            "danger_allow_http = true",
+            "danger_allow_http = true\npay_origins = [\"https://pay.example/path\"]",
+            "connections.sim-main",
+        ),
+        (
+            "danger_allow_http = true",
+            "danger_allow_http = true\npay_origins = [\"javascript:1\"]",
+            "connections.sim-main",
+        ),
+        (
+            "payee = \"acc-1\"",
+            "payee = \"acc-1\"\ndisplay_name = \" \"",
+            "merchant shop, account sim-main",
+        ),
+        (
+            "merchant = \"shop\"",
+            "merchant = \"shop\"\ndisplay_name = \"two\\nlines\"",
+            "merchant shop, display_name",
+        ),
         ("ledger.example/test/1", "A", "ledger.origin"),
         ("\"test\"", "\"live\"", "merchant shop, account sim-main"),
         (

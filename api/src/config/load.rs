@@ -107,13 +107,15 @@ fn parse_with(
             "store" => section(value, &mut settings.store, &mut mistakes),
             "ledger" => section(value, &mut settings.ledger, &mut mistakes),
             "limits" => section(value, &mut settings.limits, &mut mistakes),
+            "checkout" => section(value, &mut settings.checkout, &mut mistakes),
             "delivery" => section(value, &mut settings.delivery, &mut mistakes),
             "log" => section(value, &mut settings.log, &mut mistakes),
             "connections" => settings.connections = read::connections(value.1, &mut mistakes),
             "merchants" => merchants = read::merchants(value.1, &mut mistakes),
             other => mistakes.push(Mistake {
                 place: other.to_owned(),
-                what: "is no section; known are server, store, ledger, limits, delivery, log, connections, merchants"
+                what: "is no section; known are server, store, ledger, limits, checkout, delivery, log, \
+                       connections, merchants"
                     .to_owned(),
             }),
         }

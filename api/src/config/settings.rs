@@ -21,6 +21,8 @@ pub struct Settings {
     pub ledger: Ledger,
     /// What it takes at most.
     pub limits: Limits,
+    /// The page that payers see.
+    pub checkout: Checkout,
     /// How deliveries go out.
     pub delivery: Delivery,
     /// How it logs.
@@ -119,6 +121,12 @@ pub struct Limits {
     pub streams_per_request: usize,
     /// Status streams per client.
     pub streams_per_client: usize,
+    /// Requests per second to the page of one payer's link; a burst of twice that is allowed.
+    pub checkout_requests_per_s: u32,
+    /// Payments that one payer's link may start within a minute.
+    pub checkout_starts_per_min: u32,
+    /// Payments that one network address may start within a minute, over all links.
+    pub checkout_address_starts_per_min: u32,
 }
 
 impl Default for Limits {
@@ -131,8 +139,44 @@ impl Default for Limits {
             connections: 2000,
             streams_per_request: 4,
             streams_per_client: 200,
+            checkout_requests_per_s: 5,
+            checkout_starts_per_min: 6,
+            checkout_address_starts_per_min: 60,
         }
     }
+}
+
+/// The page that payers see.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Checkout {
+    /// For payers whose browser asks for none of them: `en`, `hy` (Armenian) or `ru`.
+    pub language: Language,
+    /// Time zone of the times that payers read, as in the IANA database (`Asia/Yerevan`).
+    pub time_zone: String,
+}
+
+impl Default for Checkout {
+    fn default() -> Self {
+        Self {
+            language: Language::En,
+            time_zone: "UTC".to_owned(),
+        }
+    }
+}
+
+/// A language that payers may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Language {
+    /// English.
+    #[serde(rename = "en")]
+    En,
+    /// Armenian.
+    #[serde(rename = "hy")]
+    Hy,
+    /// Russian.
+    #[serde(rename = "ru")]
+    Ru,
 }
 
 /// How deliveries go out.
@@ -194,6 +238,10 @@ pub struct Connection {
     /// Base URL of the provider's API, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Origins that its payment page may have (`https://pay.example`), every one that a payer passes
+    /// on the way there; that of `url` where none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pay_origins: Vec<String>,
     /// Private networks that the provider may live in, as CIDR.
     #[serde(default)]
     pub allow_networks: Vec<String>,

@@ -1,4 +1,4 @@
-//! The content security policy of a page of ours that holds one style of its own and no script.
+//! Content security policies of pages of ours: styles and scripts are let through by their hash.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,11 +7,17 @@ use domain::digest::Digest32;
 /// Only `style` is let through, by its hash, so that text which slipped in as markup could neither
 /// run nor restyle anything. `form_action` says where forms may go.
 pub fn only_style(style: &str, form_action: &str) -> String {
-    let hash = STANDARD.encode(Digest32::sha256(&[style.as_bytes()]).0);
+    let style = by_hash(style);
     format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action {form_action}; \
+        "default-src 'none'; style-src {style}; form-action {form_action}; \
          frame-ancestors 'none'; base-uri 'none'"
     )
+}
+
+/// The source expression that lets exactly this style or script through.
+pub fn by_hash(text: &str) -> String {
+    let hash = STANDARD.encode(Digest32::sha256(&[text.as_bytes()]).0);
+    format!("'sha256-{hash}'")
 }
 
 #[cfg(test)]

@@ -114,6 +114,7 @@ fn route(spec: &Spec) -> Markup {
                     Access::Provider => { "Authenticated by the provider's signature." }
                     Access::Credentials => { "A person, by the credentials in the body." }
                     Access::Session => { "A person who signed in." }
+                    Access::Link => { "Whoever holds the link." }
                     Access::Scope(scope) => { "Scope " code { (scope.as_str()) } "." }
                 }
                 @if spec.keyed { " Needs an " code { "Idempotency-Key" } "." }

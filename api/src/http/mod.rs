@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod call;
+pub mod checkout;
 pub mod csp;
 pub mod docs_page;
 pub mod fields;
@@ -96,6 +97,8 @@ fn route(op: Op) -> Route {
         Op::SignIn => web::post().to(sessions::sign_in),
         Op::SignOut => web::delete().to(sessions::sign_out),
         Op::Confirm => web::post().to(sessions::confirm),
+        Op::Checkout => web::get().to(checkout::show),
+        Op::CheckoutPay => web::post().to(checkout::pay),
         Op::Callback => web::post().to(callbacks::callback),
         Op::CallbackByQuery => web::get().to(callbacks::callback),
         Op::Live => web::get().to(operations::live),

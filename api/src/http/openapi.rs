@@ -47,6 +47,9 @@ fn operation(spec: &Spec) -> Value {
     }
     let content = |schema: &str| json!({ "application/json": { "schema": { "$ref": format!("#/components/schemas/{schema}") } } });
     let mut success = json!({ "description": spec.summary });
+    if spec.access == Access::Link && spec.success == 200 {
+        success["content"] = json!({ "text/html": { "schema": { "type": "string" } } });
+    }
     if !spec.answer.is_empty() {
         success["content"] = content(spec.answer);
     }
@@ -69,7 +72,7 @@ fn operation(spec: &Spec) -> Value {
     operation["security"] = match spec.access {
         Access::Scope(scope) => json!([{ "bearer": [scope.as_str()] }]),
         Access::Session => json!([{ "bearer": [] }]),
-        Access::Public | Access::Provider | Access::Credentials => json!([]),
+        Access::Public | Access::Provider | Access::Link | Access::Credentials => json!([]),
     };
     operation
 }
@@ -102,6 +105,7 @@ fn reference_row(spec: &Spec) -> String {
     let needs = match spec.access {
         Access::Public => "nothing".to_owned(),
         Access::Provider => "the provider's signature".to_owned(),
+        Access::Link => "the link".to_owned(),
         Access::Credentials => "the person's password".to_owned(),
         Access::Session => "a session".to_owned(),
         Access::Scope(scope) => format!("scope `{}`", scope.as_str()),

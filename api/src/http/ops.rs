@@ -13,6 +13,8 @@ pub enum Access {
     Public,
     /// A provider, by the signature of its notification.
     Provider,
+    /// A payer, by the link of a payment request.
+    Link,
     /// A person, by the credentials in the body.
     Credentials,
     /// A person who signed in, whatever they may do.
@@ -72,7 +74,7 @@ macro_rules! ops {
     };
 }
 
-use Access::{Credentials, Provider, Public, Session};
+use Access::{Credentials, Link, Provider, Public, Session};
 
 const fn scope(scope: Scope) -> Access {
     Access::Scope(scope)
@@ -112,6 +114,8 @@ mod table {
     Confirm:        "POST" "/v1/sessions/confirm", "confirm", "Sessions", scope(Scope::OverridesApprove), false, "Confirm" -> 200 "Ticket", "Show the password once more, for one proposal; the ticket counts for five minutes.";
     Callback:       "POST" "/v1/callbacks/{provider}/{account}", "callback", "Providers", Provider, false, "" -> 200 "", "A provider's notification: raw bytes in, the provider's own answer out.";
     CallbackByQuery: "GET" "/v1/callbacks/{provider}/{account}", "callbackByQuery", "Providers", Provider, false, "" -> 200 "", "The same as a query string, for accounts whose profile takes it; others answer 405.";
+    Checkout:       "GET" "/checkout/{link}", "checkoutPage", "Checkout", Link, false, "" -> 200 "", "The page that a payer sees: terms, how the payment stands, and the way to the provider.";
+    CheckoutPay:    "POST" "/checkout/{link}/pay", "checkoutPay", "Checkout", Link, false, "" -> 303 "", "The form of that page: starts an attempt, or uses the live one, and leads to the provider.";
     Live:           "GET" "/health/live", "live", "Operations", Public, false, "" -> 200 "Health", "The process runs. Touches no store.";
     Ready:          "GET" "/health/ready", "ready", "Operations", Public, false, "" -> 200 "Health", "Every part works; names the part that does not.";
     Metrics:        "GET" "/metrics", "metrics", "Operations", Public, false, "" -> 200 "", "Figures for Prometheus.";
@@ -145,9 +149,10 @@ mod tests {
             let spec = op.spec();
             assert!(seen.insert((spec.method, spec.path)), "{} twice", spec.path);
             assert!(seen.insert(("id", spec.id)), "{} twice", spec.id);
-            // Providers repeat in their own way; of credentials nothing is kept that a repeat could
+            // Providers and browsers repeat in their own way; of credentials nothing is kept that a repeat could
             // be answered with, and whoever signs in twice has two sessions.
-            let changes = spec.method != "GET" && spec.access != Access::Provider;
+            let of_callers = !matches!(spec.access, Access::Provider | Access::Link);
+            let changes = spec.method != "GET" && of_callers;
             let of_sessions = spec.path.starts_with("/v1/sessions");
             assert_eq!(changes && !of_sessions, spec.keyed, "{}", spec.id);
             assert!(spec.summary.ends_with('.'));

@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, ResponseError};
 
 use super::call::{Call, text};
+use super::checkout::{self, Payer};
 use super::ops::{Access, Op};
 use super::problem::{self, Problem};
 use super::state::HttpState;
@@ -25,6 +26,10 @@ pub async fn enforce(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match admit(op, &request).await {
         Ok(()) => next.call(request).await,
+        Err(problem) if op.spec().access == Access::Link => {
+            let page = checkout::refused(request.request(), &problem);
+            Ok(request.into_response(page))
+        }
         Err(problem) => Ok(request.into_response(problem.error_response())),
     }
 }
@@ -45,6 +50,11 @@ async fn admit(op: Op, request: &ServiceRequest) -> Result<(), Problem> {
             caller.operator()?;
             let call = Call::new(caller, spec, request.request())?;
             request.extensions_mut().insert(call);
+        }
+        Access::Link => {
+            state.limit_address(request.peer_addr().map(|peer| peer.ip()))?;
+            let payer = Payer::of(&state, request.request())?;
+            request.extensions_mut().insert(payer);
         }
         Access::Scope(scope) => {
             let caller = known(&state, request).await?;

@@ -10,6 +10,7 @@ use projections::views::order_status::OrderStatus;
 use serde::Serialize;
 
 use crate::app::caller::Caller;
+use crate::app::links::Links;
 
 /// A payment request as the caller may see it.
 #[derive(Debug, Serialize)]
@@ -39,6 +40,7 @@ pub struct Full {
     returned: Sum,
     priced_by: PricedBy,
     expires_at: Timestamp,
+    checkout_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pay_url: Option<String>,
     attempts: Vec<ShownAttempt>,
@@ -76,14 +78,22 @@ pub struct ForBot {
     status: BotLabel,
     amount: Money,
     expires_at: Timestamp,
+    checkout_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pay_url: Option<String>,
     version: Version,
 }
 
 /// The caller's view of a request.
-pub fn shown(caller: &Caller, request: &Request, version: Version, now: Timestamp) -> Shown {
+pub fn shown(
+    caller: &Caller,
+    links: &Links,
+    request: &Request,
+    version: Version,
+    now: Timestamp,
+) -> Shown {
     let terms = request.terms();
+    let checkout_url = links.url(&terms.id);
     let pay_url = request
         .live_attempt(now)
         .and_then(|(_, attempt)| attempt.pay_url.clone());
@@ -94,6 +104,7 @@ pub fn shown(caller: &Caller, request: &Request, version: Version, now: Timestam
             status: request.bot_label(),
             amount: terms.amount,
             expires_at: terms.expires_at,
+            checkout_url,
             pay_url,
             version,
         }));
@@ -113,6 +124,7 @@ pub fn shown(caller: &Caller, request: &Request, version: Version, now: Timestam
         returned: Sum::new(request.returned_applied(), terms.amount.currency()),
         priced_by: terms.priced_by.clone(),
         expires_at: terms.expires_at,
+        checkout_url,
         pay_url,
         attempts: request
             .attempts()
@@ -129,21 +141,27 @@ pub fn shown(caller: &Caller, request: &Request, version: Version, now: Timestam
 }
 
 /// A row of a list, as the caller may see it.
-pub fn shown_row(caller: &Caller, row: &OrderStatus, now: Timestamp) -> serde_json::Value {
+pub fn shown_row(
+    caller: &Caller,
+    links: &Links,
+    row: &OrderStatus,
+    now: Timestamp,
+) -> serde_json::Value {
+    let checkout_url = links.url(&row.id);
     let pay_url = row
         .live_attempt(now)
         .and_then(|attempt| attempt.pay_url.clone());
     if caller.own_only {
         return serde_json::json!({
             "id": row.id, "order_id": row.order_id, "status": row.bot_label, "amount": row.amount,
-            "expires_at": row.expires_at, "pay_url": pay_url, "version": row.version,
+            "expires_at": row.expires_at, "checkout_url": checkout_url, "pay_url": pay_url, "version": row.version,
         });
     }
     serde_json::json!({
         "id": row.id, "order_id": row.order_id, "customer_ref": row.customer_ref, "scenario": row.scenario,
         "client": row.client, "status": row.label, "bot_status": row.bot_label, "in_review": row.in_review,
         "amount": row.amount, "applied": row.applied, "unapplied": row.unapplied, "returned": row.returned,
-        "expires_at": row.expires_at, "pay_url": pay_url, "created_at": row.created_at,
+        "expires_at": row.expires_at, "checkout_url": checkout_url, "pay_url": pay_url, "created_at": row.created_at,
         "updated_at": row.updated_at, "verification": row.verification, "version": row.version,
     })
 }

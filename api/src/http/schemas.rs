@@ -55,7 +55,7 @@ pub fn schemas() -> Value {
             "unapplied": { "type": "array", "items": reference("Sum") },
             "priced_by": { "type": "object" }, "scenario": text("The way of selling."),
             "client": text("Who created it."), "customer_ref": text("The customer, opaque."),
-            "expires_at": time(), "pay_url": text("Where the payer pays, while an attempt is live."),
+            "expires_at": time(), "checkout_url": text("The payer's page; whoever has it may see it and pay."), "pay_url": text("Where the payer pays, while an attempt is live."),
             "attempts": { "type": "array", "items": { "type": "object" } },
             "verification": { "type": "object" },
             "version": number("Version of the stream; the ETag.")

@@ -12,10 +12,12 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::call::text;
+use super::checkout::Checkout;
 use super::problem::{self, Problem};
 use crate::app::App;
 use crate::app::caller::Who;
 use crate::app::directory::CallerDirectory;
+use crate::config::Settings;
 use crate::config::settings::Limits;
 use crate::work::Health;
 
@@ -31,6 +33,8 @@ pub struct HttpState {
     pub metrics: PrometheusHandle,
     /// How others reach this server.
     pub public_url: String,
+    /// What the payer's page needs.
+    pub checkout: Checkout,
     callers: DefaultKeyedRateLimiter<Who>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
     signing_in: DefaultKeyedRateLimiter<OperatorId>,
@@ -46,9 +50,9 @@ impl HttpState {
         directory: Arc<CallerDirectory>,
         health: Arc<Health>,
         metrics: PrometheusHandle,
-        public_url: &str,
-        limits: &Limits,
+        settings: &Settings,
     ) -> Self {
+        let limits = &settings.limits;
         let some = |rate: u32| NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
         let quota = |per_second| Quota::per_second(some(per_second));
         let slow = |per_minute| Quota::per_minute(some(per_minute));
@@ -57,7 +61,8 @@ impl HttpState {
             directory,
             health,
             metrics,
-            public_url: public_url.to_owned(),
+            public_url: settings.server.public_url.clone(),
+            checkout: Checkout::new(settings),
             callers: RateLimiter::keyed(quota(limits.client_requests_per_s)),
             addresses: RateLimiter::keyed(quota(limits.address_requests_per_s)),
             signing_in: RateLimiter::keyed(slow(limits.operator_sign_ins_per_min)),
@@ -123,6 +128,7 @@ impl HttpState {
         self.addresses.retain_recent();
         self.signing_in.retain_recent();
         self.signing_in_from.retain_recent();
+        self.checkout.caps.tidy();
     }
 
     /// A `wait_for` of another store or epoch cannot be waited for.

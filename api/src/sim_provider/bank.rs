@@ -66,6 +66,8 @@ pub struct Order {
     pub amount: Money,
     /// What the payer reads.
     pub description: String,
+    /// Where the payer goes back to.
+    pub return_url: Option<String>,
     /// Registered.
     pub made_at: Timestamp,
     /// The session ends.
@@ -133,6 +135,8 @@ pub(super) struct NewOrder {
     pub amount: Money,
     /// What the payer reads.
     pub description: String,
+    /// Where the payer goes back to.
+    pub return_url: Option<String>,
     /// Length of the session.
     pub session: Duration,
     /// How the bank shall behave.
@@ -191,6 +195,7 @@ impl Bank {
             our_reference: new.our_reference.clone(),
             amount: new.amount,
             description: new.description,
+            return_url: new.return_url,
             made_at: now,
             expires_at: now.plus(new.session.min(SESSION_MAX)),
             script: new.script,

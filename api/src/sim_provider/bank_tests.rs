@@ -18,6 +18,7 @@ fn new(our_reference: &str, minor: i64) -> NewOrder {
     NewOrder {
         our_reference: reference(our_reference),
         amount: amd(minor),
+        return_url: None,
         description: "Order 1".into(),
         session: Duration::from_secs(60),
         script: Script::default(),

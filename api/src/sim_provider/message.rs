@@ -155,6 +155,7 @@ mod tests {
     fn order() -> (Bank, Identity) {
         let mut bank = Bank::default();
         let new = NewOrder {
+            return_url: None,
             our_reference: reference("pr_x-1"),
             amount: Money::new(150_000, Currency::from_code("AMD").unwrap()).unwrap(),
             description: "Order 1".into(),

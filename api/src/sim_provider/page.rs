@@ -40,6 +40,7 @@ pub(super) fn order(order: &Order, now: Timestamp) -> Markup {
                     button type="submit" name="choice" value="leave" { "Leave without paying" }
                 }
             }
+            (way_back(order))
         },
     )
 }
@@ -67,6 +68,23 @@ fn told(standing: Standing) -> &'static str {
         Standing::Captured => "Thank you, the payment was taken. You can close this page.",
         Standing::Expired => "The time for this payment is over. Ask the shop for a new link.",
         Standing::Cancelled => "The shop closed this payment. Ask it for a new link.",
+    }
+}
+
+/// What a payer reads who left.
+pub(super) fn left(order: &Order) -> Markup {
+    frame(
+        "You left",
+        &html! {
+            p role="status" { "Nothing was paid. The link works until its time is over." }
+            (way_back(order))
+        },
+    )
+}
+
+fn way_back(order: &Order) -> Markup {
+    html! {
+        @if let Some(url) = &order.return_url { p { a href=(url) { "Back to the shop" } } }
     }
 }
 
@@ -111,6 +129,7 @@ mod tests {
     fn rendered(description: &str, seconds: i64) -> String {
         let mut bank = Bank::default();
         let new = NewOrder {
+            return_url: Some("https://shop.example/back".into()),
             our_reference: ProviderRef::parse("pr_x-1").unwrap(),
             amount: Money::new(150_000, Currency::from_code("AMD").unwrap()).unwrap(),
             description: description.into(),
@@ -132,6 +151,7 @@ mod tests {
             ">1970-01-01, 00:01 UTC</time>",
             "method=\"post\"",
             "value=\"decline\"",
+            "<a href=\"https://shop.example/back\">Back to the shop</a>",
         ] {
             assert!(page.contains(part), "{part}: {page}");
         }

@@ -75,6 +75,9 @@ struct Register {
     #[serde(default)]
     description: String,
     session_s: u64,
+    /// Where the payer goes back to; http or https.
+    #[serde(default)]
+    return_url: Option<String>,
     #[serde(default)]
     script: Option<String>,
 }
@@ -105,6 +108,12 @@ async fn register(request: HttpRequest, state: Data<State>, body: Json<Register>
             "the description must have at most 500 characters",
         );
     }
+    let web = |text: &String| {
+        url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+    };
+    if !body.return_url.as_ref().is_none_or(web) {
+        return unprocessable("bad_return_url", "return_url must be an http or https URL");
+    }
     let (slow, answering) = (script.slow, script.register);
     state.teller.clock.sleep(slow).await;
     if answering == Answering::Down {
@@ -114,6 +123,7 @@ async fn register(request: HttpRequest, state: Data<State>, body: Json<Register>
         our_reference: body.our_reference,
         amount,
         description: body.description,
+        return_url: body.return_url,
         session,
         script,
     };
@@ -299,13 +309,7 @@ async fn choose(state: Data<State>, name: Path<String>, form: Form<Chosen>) -> H
         );
     };
     match state.teller.choose(order.id.as_str(), choice) {
-        Ok(_) if choice == Choice::Leave => html(
-            HttpResponse::Ok(),
-            page::notice(
-                "You left",
-                "Nothing was paid. The link works until its time is over.",
-            ),
-        ),
+        Ok(order) if choice == Choice::Leave => html(HttpResponse::Ok(), page::left(&order)),
         Ok(order) => HttpResponse::SeeOther()
             .insert_header((header::LOCATION, format!("/pay/{}", order.id)))
             .finish(),

@@ -152,6 +152,7 @@ impl World {
             amount: Money::new(150_000, Currency::from_code("AMD").unwrap()).unwrap(),
             description: "Order 1001".into(),
             session_s: 60,
+            return_url: "http://127.0.0.1:1/back".into(),
         };
         self.api.register(&registration).await
     }

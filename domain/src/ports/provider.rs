@@ -182,6 +182,8 @@ pub struct Registration {
     pub description: String,
     /// Length of the session in seconds.
     pub session_s: u32,
+    /// Where the provider sends the payer back to. That somebody comes back proves nothing.
+    pub return_url: String,
 }
 
 /// What became of a registration.

@@ -192,7 +192,7 @@ pub async fn list(
     let rows: Vec<_> = page
         .rows
         .iter()
-        .map(|row| shown_row(&call.caller, row, now))
+        .map(|row| shown_row(&call.caller, &state.app.links, row, now))
         .collect();
     let next = page.next.map(|cursor| cursor.to_string());
     Ok(HttpResponse::Ok().json(json!({ "payment_requests": rows, "next": next })))
@@ -311,6 +311,7 @@ fn answer(
     );
     response.json(shown(
         &call.caller,
+        &state.app.links,
         &executed.request,
         executed.version,
         state.app.recorder.now(),

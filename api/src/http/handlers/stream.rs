@@ -88,7 +88,13 @@ impl Follower {
                 self.seen = Some(executed.version);
                 self.quiet = Duration::ZERO;
                 let now = self.state.app.recorder.now();
-                let view = shown(&caller, &executed.request, executed.version, now);
+                let view = shown(
+                    &caller,
+                    &self.state.app.links,
+                    &executed.request,
+                    executed.version,
+                    now,
+                );
                 let data = serde_json::to_string(&view).ok()?;
                 return Some(format!(
                     "id: {}\nevent: status\ndata: {data}\n\n",
