@@ -9,6 +9,7 @@
 )]
 
 pub mod binary;
+pub mod browser;
 pub mod contract;
 pub mod delivery_world;
 pub mod money_world;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod callbacks_by_query;
+mod checkout_browser;
 mod checkout_page;
 mod contract;
 mod deliveries;
