@@ -11,7 +11,7 @@ use crate::digest::Digest32;
 use crate::ids::{AccountSlug, ItemCode, MerchantId, ProviderCode, ScenarioId};
 use crate::money::{Currency, MinorText, Money};
 use crate::payment::evidence::{AccountRules, EvidenceClass, Mode};
-use crate::payment::{PartialPolicy, Rules};
+use crate::payment::{OverrideRules, PartialPolicy, Rules};
 
 /// All of one merchant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,12 @@ pub struct Scenario {
     /// Only whole major units (drams, since luma are out of use).
     #[serde(default)]
     pub whole_units: bool,
+    /// Money that came provably in time and is told after expiry pays, without a person.
+    #[serde(default)]
+    pub auto_accept_on_time: bool,
+    /// Who may decide that it is paid without money.
+    #[serde(default)]
+    pub overrides: OverrideRules,
 }
 
 fn reject() -> PartialPolicy {
@@ -200,6 +206,8 @@ impl Scenario {
             partial: self.partial,
             tolerance_minor: self.tolerance_minor,
             accounts: self.accounts.clone(),
+            auto_accept_on_time: self.auto_accept_on_time,
+            overrides: self.overrides.clone(),
         }
     }
 }

@@ -93,7 +93,9 @@ fn the_wire_form_of_the_event_is_fixed() {
             "scenarios": [{
                 "id": "telegram", "currencies": ["AMD"],
                 "amount_minor_min": "10000", "amount_minor_max": "100000000", "life_s_max": 3600,
-                "accounts": ["sim-main"], "partial": "reject_to_review", "tolerance_minor": "0", "whole_units": true
+                "accounts": ["sim-main"], "partial": "reject_to_review", "tolerance_minor": "0", "whole_units": true,
+                "auto_accept_on_time": false,
+                "overrides": {"allowed": true, "four_eyes_from_minor": "0", "prove_within_days": 5}
             }],
             "accounts": [{
                 "account": "sim-main", "provider": "sim", "minimum": "signed", "look_up": true, "mode": "test",

@@ -164,6 +164,12 @@ ids! {
     PaymentRequestId, "payment request id", |text| prefixed(text, "pr_", 26), "pr_ and 26 characters of a-z, 2-7";
     /// A quote: `qt_` and 26 characters.
     QuoteId, "quote id", |text| prefixed(text, "qt_", 26), "qt_ and 26 characters of a-z, 2-7";
+    /// A refund that we ask a provider for: `rf_` and 26 characters.
+    RefundId, "refund id", |text| prefixed(text, "rf_", 26), "rf_ and 26 characters of a-z, 2-7";
+    /// A proposed override or revocation: `ov_` and 26 characters.
+    ProposalId, "proposal id", |text| prefixed(text, "ov_", 26), "ov_ and 26 characters of a-z, 2-7";
+    /// A movement of money between requests: `tr_` and 26 characters.
+    TransferId, "transfer id", |text| prefixed(text, "tr_", 26), "tr_ and 26 characters of a-z, 2-7";
     /// One event for one subscriber: `dlv_` and 32 characters.
     DeliveryId, "delivery id", |text| prefixed(text, "dlv_", 32), "dlv_ and 32 characters of a-z, 2-7";
     /// What a person is asked to decide: the id that its proposer was given.

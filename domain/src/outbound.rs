@@ -12,7 +12,7 @@ use crate::codec::{CodecError, decode};
 use crate::digest::Digest32;
 use crate::ids::CaseId;
 use crate::money::Sum;
-use crate::payment::event::{CancelledBy, DisputeOutcome, RefundKind};
+use crate::payment::event::{CancelledBy, DisputeOutcome, RefundKind, VerificationMethod};
 use crate::payment::evidence::Mode;
 use crate::payment::exception::{ExceptionKind, Severity};
 use crate::payment::{CaptureKey, Event, Label, Request, evolve};
@@ -46,7 +46,9 @@ pub const OPT_IN: [&str; 3] = [
 pub struct Story {
     request: Option<Request>,
     created_at: Option<Timestamp>,
-    /// What subscribers were told went back, in minor units.
+    /// What subscribers were told is paid, in minor units.
+    paid: i64,
+    /// What they were told went back of it.
     reversed: i64,
 }
 
@@ -70,8 +72,14 @@ impl Story {
         };
         let verified = request.verified().is_some();
         let told = match &event {
-            Event::PaymentVerified { .. } => {
+            Event::PaymentVerified { amount, method, .. } => {
                 self.reversed = 0;
+                self.paid = match method {
+                    VerificationMethod::Override => request.terms().amount.minor(),
+                    VerificationMethod::SignedNotification
+                    | VerificationMethod::StatusLookup
+                    | VerificationMethod::Settlement => amount.minor(),
+                };
                 Some((
                     "payment_verified",
                     "payment.verified",
@@ -118,6 +126,21 @@ impl Story {
                 );
                 Some(("payment_reversed", "payment.reversed", false, data))
             }
+            Event::VerificationRevoked { .. } => {
+                let delta = self.paid - self.reversed;
+                self.reversed = self.paid;
+                let currency = request.terms().amount.currency();
+                let data = json!({
+                    "provider": Value::Null,
+                    "reversal": {
+                        "kind": "revoked",
+                        "delta": Sum::new(delta, currency),
+                        "cumulative": Sum::new(self.reversed, currency),
+                        "requested": true,
+                    },
+                });
+                Some(("payment_reversed", "payment.reversed", false, data))
+            }
             Event::DisputeOpened {
                 dispute,
                 amount,
@@ -151,6 +174,7 @@ impl Story {
                 let by = match by {
                     CancelledBy::Client => "client",
                     CancelledBy::Superseded => "superseded",
+                    CancelledBy::Revoked => "revoked",
                 };
                 let data = json!({ "by": by, "superseded_by": superseded_by });
                 Some((
@@ -161,7 +185,7 @@ impl Story {
                 ))
             }
             // A capture that completes the amount comes before its PaymentVerified and is no part.
-            Event::PaymentCaptured { applied, .. }
+            Event::PaymentCaptured { applied, .. } | Event::CaptureReceived { applied, .. }
                 if applied.0 > 0
                     && request.label() == Label::PartiallyPaid
                     && request.missing_minor() > request.terms().rules.tolerance_minor.0 =>
@@ -196,15 +220,32 @@ impl Story {
             | Event::AttemptUncertain { .. }
             | Event::AttemptPrechecked { .. }
             | Event::AttemptProgressed { .. }
+            | Event::AttemptCancelRequested { .. }
             | Event::AttemptFailed { .. }
             | Event::PaymentCaptured { .. }
+            | Event::CaptureAliasRecorded { .. }
+            | Event::UnappliedMoneyAccepted { .. }
+            | Event::UnappliedMoneyKept { .. }
+            | Event::CaptureReassigned { .. }
+            | Event::CaptureReceived { .. }
             | Event::CaptureUnapplied { .. }
             | Event::ExpiryDeferred { .. }
+            | Event::RefundRequested { .. }
+            | Event::RefundSubmitted { .. }
+            | Event::RefundAccepted { .. }
+            | Event::RefundUncertain { .. }
+            | Event::RefundFailed { .. }
             | Event::RefundSettled { .. }
             | Event::RefundReversed { .. }
             | Event::DisputeOpened { .. }
             | Event::DisputeClosed { .. }
-            | Event::PayerNoticeRecorded { .. } => None,
+            | Event::PayerNoticeRecorded { .. }
+            | Event::OverrideProposed { .. }
+            | Event::OverrideApproved { .. }
+            | Event::OverrideRejected { .. }
+            | Event::OverrideSubstantiated { .. }
+            | Event::OverrideUnsubstantiated { .. }
+            | Event::ExceptionAssigned { .. } => None,
         };
         let Some((name, ce_type, opt_in, data)) = told else {
             return Ok(None);
@@ -238,10 +279,23 @@ impl Story {
             .iter()
             .map(|piece| piece.commitment.0.to_string())
             .collect();
+        // Paid by decision: how much of it money has proved so far.
+        let decided = match (method, request.override_()) {
+            (VerificationMethod::Override, Some(known)) => {
+                json!({ "proposal": known.proposal, "proven": amount, "prove_by": known.prove_by })
+            }
+            (VerificationMethod::Override, None)
+            | (
+                VerificationMethod::SignedNotification
+                | VerificationMethod::StatusLookup
+                | VerificationMethod::Settlement,
+                _,
+            ) => Value::Null,
+        };
         json!({
             "status": "paid",
             "scenario": terms.scenario,
-            "amount": amount,
+            "amount": Sum::new(self.paid, amount.currency()),
             "amount_requested": terms.amount,
             "provider": provider(request, capture.as_ref()),
             "verification": { "method": method, "verified_at": envelope.recorded_at, "evidence_ids": evidence },
@@ -252,7 +306,7 @@ impl Story {
                 "verified_at": envelope.recorded_at,
                 "late": late,
             },
-            "override": Value::Null,
+            "override": decided,
         })
     }
 }
@@ -264,7 +318,7 @@ fn provider(request: &Request, capture: Option<&CaptureKey>) -> Value {
     let attempt = request
         .captures()
         .get(key)
-        .and_then(|capture| request.attempts().get(&capture.attempt_no));
+        .and_then(|capture| request.attempts().get(&capture.attempt_no?));
     json!({
         "code": key.provider,
         "transaction_id": key.transaction,

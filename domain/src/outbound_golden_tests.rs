@@ -20,6 +20,7 @@ fn refund(applied: i64) -> Event {
         unapplied: MinorText(0),
         cumulative: Sum::new(applied, amd(1).currency()),
         requested: true,
+        refund: None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::ids::{
 use crate::money::{Currency, MinorText, Money};
 use crate::payment::event::VerificationMethod;
 use crate::payment::evidence::EvidenceClass;
-use crate::payment::{PartialPolicy, PricedBy, Rules, Terms};
+use crate::payment::{OverrideRules, PartialPolicy, PricedBy, Rules, Terms};
 use crate::record::tests::envelope;
 use crate::stream::{StreamId, Version};
 
@@ -39,6 +39,8 @@ pub(super) fn created() -> Event {
             partial: PartialPolicy::RejectToReview,
             tolerance_minor: MinorText(0),
             accounts: vec![AccountSlug::parse("sim-main").unwrap()],
+            auto_accept_on_time: false,
+            overrides: OverrideRules::default(),
         },
         supersedes: None,
         correlation_id: None,
@@ -125,6 +127,7 @@ fn only_the_applied_part_of_a_refund_is_told_and_sums_up() {
         unapplied: MinorText(unapplied),
         cumulative: Sum::new(applied, amd(1).currency()),
         requested: false,
+        refund: None,
     };
     let mut events = paid();
     events.extend([

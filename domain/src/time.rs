@@ -53,6 +53,26 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_add(millis))
     }
 
+    /// Later by so many business days: Monday to Friday in UTC, at the same time of day.
+    #[must_use]
+    pub fn plus_business_days(self, days: u8) -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let mut later = self;
+        for _ in 0..days {
+            later = later.plus(DAY);
+            while later.is_weekend() {
+                later = later.plus(DAY);
+            }
+        }
+        later
+    }
+
+    /// Saturday or Sunday in UTC. 1 January 1970 was a Thursday.
+    fn is_weekend(self) -> bool {
+        let days = self.0.div_euclid(24 * 3600 * 1000);
+        matches!((days + 3).rem_euclid(7), 5 | 6)
+    }
+
     /// Earlier by `duration`, at least the year 1.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
@@ -140,6 +160,18 @@ impl ProviderTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn business_days_leave_weekends_out() {
+        for (from, days, to) in [
+            ("2026-11-25T10:00:00Z", 5, "2026-12-02T10:00:00Z"), // Wednesday to Wednesday
+            ("2026-11-27T10:00:00Z", 1, "2026-11-30T10:00:00Z"), // Friday to Monday
+            ("2026-11-28T10:00:00Z", 1, "2026-11-30T10:00:00Z"), // Saturday to Monday
+            ("2026-11-25T10:00:00Z", 0, "2026-11-25T10:00:00Z"),
+        ] {
+            assert_eq!(at(from).plus_business_days(days), at(to), "{from}");
+        }
+    }
 
     fn at(text: &str) -> Timestamp {
         Timestamp::parse(text).unwrap()

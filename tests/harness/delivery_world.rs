@@ -309,6 +309,7 @@ impl DeliveryWorld {
             unapplied: MinorText(0),
             cumulative: Sum::new(400, amount().currency()),
             requested: false,
+            refund: None,
         };
         self.append(letter, Expect::Exact(Version(3)), &[refund])
             .await;
@@ -364,6 +365,8 @@ fn created(letter: char) -> Event {
             partial: PartialPolicy::RejectToReview,
             tolerance_minor: MinorText(0),
             accounts: vec![account()],
+            auto_accept_on_time: false,
+            overrides: domain::payment::OverrideRules::default(),
         },
         supersedes: None,
         correlation_id: None,

@@ -91,6 +91,7 @@ fn fact(body: &Value) -> Option<Fact> {
         _ => FactKind::Unknown,
     };
     Some(Fact {
+        alias_of: reference(body, "/alias_of"),
         kind,
         our_reference: reference(body, "/our_reference"),
         provider_order_ref: reference(body, "/order"),

@@ -99,6 +99,7 @@ fn fact(event: &Value) -> Option<Fact> {
         | FactKind::RefundFailed { .. } => None,
     };
     Some(Fact {
+        alias_of: None,
         our_reference: reference_of(&["/metadata/our_reference", "/client_reference_id"]),
         provider_order_ref: if of_intent {
             reference(object, "/id")

@@ -21,7 +21,7 @@ use super::caller::Caller;
 use super::context::Context;
 use super::error::AppError;
 use super::recorder::Folded;
-use super::requests::{Executed, Once, Order, Taken};
+use super::requests::{Executed, FoundClaim, Once, Order, Taken};
 
 /// How often a create looks again because the order's claim changed hands meanwhile.
 const CLAIM_AGAIN_MAX: u32 = 8;
@@ -120,7 +120,8 @@ impl App {
                 // Without another try nothing may be cancelled: the order would be left without a request.
                 Once::Taken(_) if again == 0 => break,
                 Once::Taken(taken) => {
-                    order.take_over = self.may_take_over(caller, context, id, new, &taken).await?
+                    let generation = self.may_take_over(caller, context, id, new, &taken).await?;
+                    order.order_claim = Some(FoundClaim { generation, ours: false });
                 }
             }
         }
@@ -153,7 +154,7 @@ impl App {
         id: &PaymentRequestId,
         new: &NewPaymentRequest,
         taken: &Taken,
-    ) -> Result<Option<u64>, AppError> {
+    ) -> Result<u64, AppError> {
         match taken.ns {
             ClaimSpace::Quote => return Err(AppError::QuoteUsed),
             ClaimSpace::Ptx | ClaimSpace::Ref => {
@@ -164,7 +165,7 @@ impl App {
         let owner_id = PaymentRequestId::parse(taken.owner.key()).map_err(AppError::bug)?;
         let folded = self.fold_request(&owner_id, None).await?;
         let Some(owner) = folded.state else {
-            return Ok(Some(taken.generation));
+            return Ok(taken.generation);
         };
         // A bot is told no foreign id and replaces no foreign request.
         let visible = caller.sees(&owner);
@@ -192,7 +193,7 @@ impl App {
             let cancelled = self.execute(&owner_id, &context, &cancel).await?;
             self.close_sessions(&cancelled).await;
         }
-        Ok(Some(taken.generation))
+        Ok(taken.generation)
     }
 
     /// Fixes the terms. The amount is never taken from a caller who may not set it.

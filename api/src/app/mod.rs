@@ -15,6 +15,7 @@ pub mod directory;
 pub mod error;
 pub mod expiry;
 pub mod links;
+mod late;
 pub mod look_ups;
 pub mod notices;
 pub mod notifications;

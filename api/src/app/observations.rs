@@ -3,7 +3,9 @@
 use domain::config::ProviderAccount;
 use domain::ids::{PaymentRequestId, ProviderRef};
 use domain::payment::claims::{order_ref_key, ptx_key};
+use domain::payment::exception::ExceptionKind;
 use domain::payment::fact::Observation;
+use domain::payment::request::Closure;
 use domain::payment::{CaptureKey, Command, Event, Outcome, RecordFacts, Request, Target, record};
 use domain::ports::{ClaimOwner, ClaimSpace};
 use domain::sealed::EvidenceRef;
@@ -12,7 +14,8 @@ use domain::stream::{Category, StreamId};
 use super::App;
 use super::context::Context;
 use super::error::AppError;
-use super::requests::{Once, Order};
+use super::late::Stand;
+use super::requests::{FoundClaim, Once, Order};
 
 /// How often an observation is decided again because others were faster.
 const DECIDE_AGAIN_MAX: u32 = 32;
@@ -35,6 +38,7 @@ impl App {
             observation,
             target,
             rules: account.rules(),
+            order_is_ours: false,
         };
         let mut least = Outcome::Duplicate;
         for _ in 0..DECIDE_AGAIN_MAX {
@@ -48,6 +52,8 @@ impl App {
                 tracing::error!(payment_request_id = %id, "observation.order_of_another_request");
                 facts.target = Target::Foreign(order);
             }
+            let order_claim = self.order_if_payable_late(request).await?;
+            facts.order_is_ours = order_claim.is_some();
             let now = self.recorder.now();
             let recorded = record(request, &facts, now);
             let outcome = recorded.outcome.max(least);
@@ -61,6 +67,7 @@ impl App {
                     Event::PaymentVerified { paid_at, .. } => *paid_at,
                     _ => None,
                 }),
+                order_claim,
                 ..Order::of(&command)
             };
             match self.decide_at(id, context, &order, folded, now).await? {
@@ -68,7 +75,8 @@ impl App {
                 // Somebody was faster; the next look sees what they did.
                 Once::Conflict => {}
                 Once::Taken(taken) => match taken.ns {
-                    ClaimSpace::Ref => {}
+                    // Row E7: another request was created for the order meanwhile.
+                    ClaimSpace::Ref | ClaimSpace::Order => {}
                     ClaimSpace::Ptx => {
                         let reused = self.report_reused(id, &recorded.events, context).await?;
                         facts.observation.facts.retain(|fact| {
@@ -81,16 +89,27 @@ impl App {
                             return Ok(least);
                         }
                     }
-                    ClaimSpace::Order | ClaimSpace::Quote => {
-                        return Err(AppError::bug(format!(
-                            "claim {} of an observation is taken",
-                            taken.ns
-                        )));
-                    }
+                    ClaimSpace::Quote => return Err(AppError::bug("an observation claims no quote")),
                 },
             }
         }
         Err(AppError::Contended)
+    }
+
+    /// Row E7: the order's claim, where the scenario lets money in time pay after expiry and no other
+    /// request stands for the order.
+    async fn order_if_payable_late(
+        &self,
+        request: &Request,
+    ) -> Result<Option<FoundClaim>, AppError> {
+        let expired = *request.closure() == Closure::Expired && request.verified().is_none();
+        if !expired || !request.terms().rules.auto_accept_on_time {
+            return Ok(None);
+        }
+        Ok(match self.stand_of_order(request).await? {
+            Stand::Free(found) => Some(found),
+            Stand::Open(_) | Stand::Paid(_) => None,
+        })
     }
 
     /// Row G5: an order that the facts name and that another attempt has. Where this attempt has an
@@ -156,8 +175,9 @@ impl App {
             let Some(ClaimOwner { owner, .. }) = held.filter(|held| held.owner != this) else {
                 continue;
             };
-            let command = Command::RecordReuse {
-                capture: capture.clone(),
+            let command = Command::OpenCase {
+                kind: ExceptionKind::TxnReused,
+                about: capture.to_string(),
             };
             self.execute(id, context, &command).await?;
             if let Some(owner) = request_of(&owner) {
@@ -171,7 +191,9 @@ impl App {
 
 fn captured(event: &Event) -> Option<CaptureKey> {
     match event {
-        Event::PaymentCaptured { capture, .. } => Some(capture.clone()),
+        Event::PaymentCaptured { capture, .. }
+        | Event::OverrideSubstantiated { capture, .. }
+        | Event::CaptureAliasRecorded { alias: capture, .. } => Some(capture.clone()),
         _ => None,
     }
 }

@@ -44,6 +44,15 @@ pub struct Taken {
     pub generation: u64,
 }
 
+/// A claim that was found and that an append relies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundClaim {
+    /// Its generation; another one by then means that it changed hands.
+    pub generation: u64,
+    /// True when it is this request's already.
+    pub ours: bool,
+}
+
 /// A command to one request with what stands beside its events.
 #[derive(Debug, Clone)]
 pub struct Order<'a> {
@@ -53,8 +62,8 @@ pub struct Order<'a> {
     pub evidence: Vec<EvidenceRef>,
     /// When it happened, where a provider says so.
     pub occurred_at: Option<Timestamp>,
-    /// Take the order claim over from a closed request, at this generation.
-    pub take_over: Option<u64>,
+    /// The order's claim as it was found: taken over from a closed request, or this request's own.
+    pub order_claim: Option<FoundClaim>,
 }
 
 impl<'a> Order<'a> {
@@ -64,7 +73,7 @@ impl<'a> Order<'a> {
             command,
             evidence: vec![],
             occurred_at: None,
-            take_over: None,
+            order_claim: None,
         }
     }
 }
@@ -272,16 +281,18 @@ impl App {
             let mut draft = Draft::of(event).with_evidence(order.evidence.clone());
             draft.occurred_at = order.occurred_at;
             for need in needs_of(self.recorder.key(), request, event) {
-                let expect = match (need.ns, order.take_over) {
-                    (ClaimSpace::Order, Some(generation)) => ClaimExpect::Generation(generation),
+                let (expect, ours) = match (need.ns, order.order_claim) {
+                    (ClaimSpace::Order, Some(found)) => {
+                        (ClaimExpect::Generation(found.generation), found.ours)
+                    }
                     (
                         ClaimSpace::Order | ClaimSpace::Ptx | ClaimSpace::Ref | ClaimSpace::Quote,
                         _,
-                    ) => ClaimExpect::Free,
+                    ) => (ClaimExpect::Free, false),
                 };
                 draft
                     .claims
-                    .push(Recorder::claim_use(need.ns, need.key, expect, false));
+                    .push(Recorder::claim_use(need.ns, need.key, expect, ours));
                 claims.push(Claim {
                     ns: need.ns,
                     key: need.key,
@@ -312,9 +323,21 @@ fn name_of(command: &Command) -> &'static str {
         Command::DoubtAttempt { .. } => "doubt_attempt",
         Command::Precheck(_) => "precheck",
         Command::RecordFacts(_) => "record_facts",
-        Command::RecordReuse { .. } => "record_reuse",
+        Command::OpenCase { .. } => "open_case",
+        Command::ReportSilence { .. } => "report_silence",
+        Command::RequestAttemptCancel { .. } => "request_attempt_cancel",
         Command::Expire(_) => "expire",
         Command::Cancel { .. } => "cancel",
         Command::RecordNotice { .. } => "record_notice",
+        Command::RequestRefund(_) => "request_refund",
+        Command::SubmitRefund { .. } => "submit_refund",
+        Command::AnswerRefund { .. } => "answer_refund",
+        Command::AssignCase { .. } => "assign_case",
+        Command::ResolveCase { .. } => "resolve_case",
+        Command::ReceiveTransfer(_) => "receive_transfer",
+        Command::Propose(_) => "propose_override",
+        Command::Approve { .. } => "approve_override",
+        Command::Reject { .. } => "reject_override",
+        Command::CheckOverrides => "check_overrides",
     }
 }

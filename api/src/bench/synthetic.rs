@@ -136,6 +136,8 @@ fn terms(
             partial: PartialPolicy::RejectToReview,
             tolerance_minor: MinorText(0),
             accounts: vec![account.clone()],
+            auto_accept_on_time: false,
+            overrides: domain::payment::OverrideRules::default(),
         },
         supersedes: None,
         correlation_id: None,

@@ -80,11 +80,32 @@ fn of_refusal(refusal: &payment::Refusal) -> Problem {
         R::AlreadyPaid => &problem::ALREADY_PAID,
         R::NotPayable { .. } => &problem::NOT_PAYABLE,
         R::PaymentInFlight => &problem::PAYMENT_IN_FLIGHT,
-        R::AlreadyCreated | R::NotYetDue { .. } => &problem::STATE_CONFLICT,
+        R::AlreadyCreated
+        | R::NotYetDue { .. }
+        | R::RefundExists
+        | R::RefundPending
+        | R::NotPaid
+        | R::CaseClosed
+        | R::CaseHoldsMoney
+        | R::NothingUnapplied
+        | R::Superseded
+        | R::ProposalOpen
+        | R::ProposalClosed => &problem::STATE_CONFLICT,
+        R::UnknownRefund | R::UnknownCase | R::UnknownProposal | R::UnknownCapture => {
+            &problem::NOT_FOUND
+        }
+        R::FourEyes => &problem::FORBIDDEN,
         R::ExpiryInThePast
         | R::AccountNotAllowed { .. }
         | R::UnknownAttempt { .. }
         | R::TooManyAttempts { .. }
-        | R::TooManyNotices { .. } => &problem::REFUSED,
+        | R::TooManyNotices { .. }
+        | R::OverRefund { .. }
+        | R::TooManyRefunds { .. }
+        | R::NotThisWay { .. }
+        | R::NotEnough { .. }
+        | R::SameRequest
+        | R::OverridesNotAllowed
+        | R::TooManyProposals { .. } => &problem::REFUSED,
     })
 }

@@ -126,6 +126,24 @@ pub(super) fn settle(
     }
 }
 
+/// Rows A7 and A17, when every look-up of the schedule was in vain.
+pub(super) fn report_silence(
+    request: &Request,
+    attempt_no: u32,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
+    let kind = match known(request, attempt_no)?.state {
+        AttemptState::Started | AttemptState::Uncertain => ExceptionKind::RegistrationUncertain,
+        AttemptState::InFlight(_) => ExceptionKind::StatusUnknown,
+        AttemptState::Registered | AttemptState::Failed(_) | AttemptState::Captured => {
+            return Ok(vec![]);
+        }
+    };
+    let mut recording = Recording::of(request, now);
+    recording.open_case(kind, format!("attempt {attempt_no}"), None);
+    Ok(recording.events)
+}
+
 /// Rows A8 to A10: `allowed` once per attempt, `refused` once per attempt and reason.
 pub(super) fn precheck(
     request: &Request,

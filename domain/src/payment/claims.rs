@@ -2,7 +2,7 @@
 //! numbers nor transaction ids can be read from them.
 
 use super::event::{CaptureKey, Event};
-use super::request::Request;
+use super::request::{Closure, Request};
 use super::terms::PricedBy;
 use crate::digest::{Digest32, InstanceKey};
 use crate::ids::{AccountSlug, MerchantId, OrderId, ProviderCode, ProviderRef, QuoteId};
@@ -90,6 +90,13 @@ pub fn needs_of(key: &InstanceKey, request: Option<&Request>, event: &Event) -> 
             }
             needs
         }
+        // What closed gave its order free; it is paid for only while no other request stands for it.
+        Event::PaymentVerified { .. } => request
+            .filter(|request| *request.closure() != Closure::Open)
+            .map(|request| order_key(key, &request.terms().merchant, &request.terms().order_id))
+            .map(|order| need(ClaimSpace::Order, order, 0))
+            .into_iter()
+            .collect(),
         Event::AttemptStarted {
             attempt_no,
             provider,
@@ -103,7 +110,9 @@ pub fn needs_of(key: &InstanceKey, request: Option<&Request>, event: &Event) -> 
                 *attempt_no,
             )]
         }
-        Event::PaymentCaptured { capture, .. } => {
+        Event::PaymentCaptured { capture, .. }
+        | Event::OverrideSubstantiated { capture, .. }
+        | Event::CaptureAliasRecorded { alias: capture, .. } => {
             vec![need(ClaimSpace::Ptx, ptx_key(key, capture), 0)]
         }
         Event::AttemptRegistered {
@@ -124,18 +133,33 @@ pub fn needs_of(key: &InstanceKey, request: Option<&Request>, event: &Event) -> 
         | Event::AttemptUncertain { .. }
         | Event::AttemptPrechecked { .. }
         | Event::AttemptProgressed { .. }
+        | Event::AttemptCancelRequested { .. }
         | Event::AttemptFailed { .. }
+        | Event::UnappliedMoneyAccepted { .. }
+        | Event::UnappliedMoneyKept { .. }
+        | Event::CaptureReassigned { .. }
+        | Event::CaptureReceived { .. }
         | Event::CaptureUnapplied { .. }
-        | Event::PaymentVerified { .. }
+        | Event::VerificationRevoked { .. }
         | Event::Expired { .. }
         | Event::ExpiryDeferred { .. }
         | Event::Cancelled { .. }
+        | Event::RefundRequested { .. }
+        | Event::RefundSubmitted { .. }
+        | Event::RefundAccepted { .. }
+        | Event::RefundUncertain { .. }
+        | Event::RefundFailed { .. }
         | Event::RefundSettled { .. }
         | Event::RefundReversed { .. }
         | Event::DisputeOpened { .. }
         | Event::DisputeClosed { .. }
         | Event::PayerNoticeRecorded { .. }
+        | Event::OverrideProposed { .. }
+        | Event::OverrideApproved { .. }
+        | Event::OverrideRejected { .. }
+        | Event::OverrideUnsubstantiated { .. }
         | Event::ExceptionOpened { .. }
+        | Event::ExceptionAssigned { .. }
         | Event::ExceptionResolved { .. } => vec![],
     }
 }

@@ -8,7 +8,6 @@ use super::exception::{ExceptionKind, Severity};
 use super::recording::Recording;
 use super::request::{Attempt, Closure, Request};
 use crate::ids::PaymentRequestId;
-use crate::money::MinorText;
 use crate::time::Timestamp;
 
 /// How long an unknown status keeps a request open, where the provider can be asked (row E5).
@@ -64,6 +63,25 @@ pub(super) fn expire(
     Ok(recording.events)
 }
 
+/// Row E13: written before the provider is asked to end an attempt. An empty answer means that it was
+/// asked already, or that nothing is under way.
+pub(super) fn request_attempt_cancel(
+    request: &Request,
+    attempt_no: u32,
+) -> Result<Vec<Event>, Refusal> {
+    let attempt = request
+        .attempts()
+        .get(&attempt_no)
+        .ok_or(Refusal::UnknownAttempt { attempt_no })?;
+    if request.verified().is_some() {
+        return Err(Refusal::AlreadyPaid);
+    }
+    if attempt.cancel_requested || !attempt.may_still_pay() {
+        return Ok(vec![]);
+    }
+    Ok(vec![Event::AttemptCancelRequested { attempt_no }])
+}
+
 /// Rows E12, E13 and E14. The provider was asked before, so that "in flight" is what it says now.
 pub(super) fn cancel(
     request: &Request,
@@ -87,7 +105,7 @@ pub(super) fn cancel(
         return Err(Refusal::PaymentInFlight);
     }
     let mut recording = Recording::of(request, now);
-    recording.set_parts_aside();
+    recording.set_applied_aside(ExceptionKind::UnderpaidAtExpiry);
     recording.push(Event::Cancelled {
         by,
         superseded_by: superseded_by.cloned(),
@@ -98,7 +116,7 @@ pub(super) fn cancel(
 impl Recording {
     /// Closes as expired; parts that were applied become unapplied first (row D9).
     pub(super) fn close_as_expired(&mut self, confirmed: bool) {
-        self.set_parts_aside();
+        self.set_applied_aside(ExceptionKind::UnderpaidAtExpiry);
         self.push(Event::Expired { confirmed });
     }
 
@@ -110,26 +128,6 @@ impl Recording {
             .is_some_and(|known| known.why == why && self.now < known.until);
         if !waits {
             self.push(Event::ExpiryDeferred { until, why });
-        }
-    }
-
-    fn set_parts_aside(&mut self) {
-        let why = ExceptionKind::UnderpaidAtExpiry;
-        let applied = self
-            .request
-            .captures()
-            .iter()
-            .filter(|(_, capture)| capture.applied > 0);
-        let parts: Vec<_> = applied
-            .map(|(key, capture)| (key.clone(), capture.applied))
-            .collect();
-        for (capture, minor) in parts {
-            self.push(Event::CaptureUnapplied {
-                capture: capture.clone(),
-                minor: MinorText(minor),
-                why,
-            });
-            self.open_case(why, capture.to_string(), Some(&capture));
         }
     }
 }

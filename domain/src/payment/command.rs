@@ -1,12 +1,20 @@
 //! What can be asked of a payment request, and the rules that say no.
 
-use super::event::{CancelledBy, CaptureKey, NoticeKind};
+use super::case::Resolve;
+use super::event::{CancelledBy, NoticeKind};
 use super::evidence::AccountRules;
+use super::exception::ExceptionKind;
 use super::fact::Observation;
 use super::label::Label;
+use super::proposal::Propose;
+use super::refund::{RefundAnswer, RequestRefund};
 use super::terms::Terms;
-use crate::ids::{AccountSlug, PaymentRequestId, ProviderCode, ProviderRef};
-use crate::money::Money;
+use super::transfer::Transfer;
+use crate::ids::{
+    AccountSlug, CaseId, OperatorId, PaymentRequestId, ProposalId, ProviderCode, ProviderRef,
+    RefundId,
+};
+use crate::money::{MinorText, Money};
 use crate::time::Timestamp;
 
 /// An order to a payment request.
@@ -45,10 +53,23 @@ pub enum Command {
     Precheck(Precheck),
     /// What a provider says, from whatever source. Money is never refused.
     RecordFacts(Box<RecordFacts>),
-    /// The money of `capture` already pays another request (row G4).
-    RecordReuse {
-        /// Which money.
-        capture: CaptureKey,
+    /// Something that only whoever found the request can see: money that pays another one (row G4), a
+    /// reversal whose capture never came (row C6). It is told to a person, once for what it is about.
+    OpenCase {
+        /// What is out of order.
+        kind: ExceptionKind,
+        /// What it is about.
+        about: String,
+    },
+    /// The schedule of look-ups is over and the attempt is still in doubt (rows A7, A17).
+    ReportSilence {
+        /// Which attempt.
+        attempt_no: u32,
+    },
+    /// The provider is about to be asked to end an attempt (row E13).
+    RequestAttemptCancel {
+        /// Which.
+        attempt_no: u32,
     },
     /// Its time is over (rows E1 to E5).
     Expire(ExpiryCheck),
@@ -68,6 +89,52 @@ pub enum Command {
         /// Length in bytes.
         bytes: u32,
     },
+    /// Give money back (rows F1, F2).
+    RequestRefund(RequestRefund),
+    /// The provider is about to be called for it. No event means: do not call.
+    SubmitRefund {
+        /// Which.
+        refund: RefundId,
+    },
+    /// What became of that call (rows F5, F6).
+    AnswerRefund {
+        /// Which.
+        refund: RefundId,
+        /// What.
+        answer: RefundAnswer,
+    },
+    /// Somebody looks after a case.
+    AssignCase {
+        /// Which.
+        case: CaseId,
+        /// Who; nobody where it is given back.
+        to: Option<OperatorId>,
+    },
+    /// A person decides a case (rows E9, E10, E15).
+    ResolveCase {
+        /// Which.
+        case: CaseId,
+        /// How.
+        how: Resolve,
+    },
+    /// Money comes from another request, or from suspense (row E15).
+    ReceiveTransfer(Transfer),
+    /// A person wants to decide against the evidence (rows H2, H7).
+    Propose(Propose),
+    /// Another person agrees (rows H3, H4, H7, H8).
+    Approve {
+        /// Which proposal.
+        proposal: ProposalId,
+        /// Who.
+        by: OperatorId,
+    },
+    /// A person does not.
+    Reject {
+        /// Which proposal.
+        proposal: ProposalId,
+    },
+    /// The time of a proposal, or of the proof of an override, is over (rows H6, H8).
+    CheckOverrides,
 }
 
 /// Which account to pay through.
@@ -101,6 +168,9 @@ pub struct RecordFacts {
     pub target: Target,
     /// What the account demands.
     pub rules: AccountRules,
+    /// True when no other request stands for the order, so that a closed one may still be paid
+    /// (row E7).
+    pub order_is_ours: bool,
 }
 
 /// The attempt that an observation is about.
@@ -110,6 +180,8 @@ pub enum Target {
     Attempt(u32),
     /// One that names this request and that we never started (row G3).
     Foreign(ProviderRef),
+    /// Money that was moved to this request; its attempt belongs to another one.
+    Moved,
 }
 
 /// What is known when a request's time is over. Facts of the look-up were recorded before.
@@ -174,6 +246,84 @@ pub enum Refusal {
         /// The limit.
         max: u32,
     },
+    /// No such capture.
+    #[error("there is no such capture")]
+    UnknownCapture,
+    /// No such refund.
+    #[error("there is no such refund under way")]
+    UnknownRefund,
+    /// The id stands for another refund.
+    #[error("a refund of this id exists with other content")]
+    RefundExists,
+    /// More than can go back (row F2).
+    #[error("at most {} minor units can be given back", refundable.0)]
+    OverRefund {
+        /// What can.
+        refundable: MinorText,
+    },
+    /// Too many refunds of one request.
+    #[error("a payment request has at most {max} refunds")]
+    TooManyRefunds {
+        /// The limit.
+        max: usize,
+    },
+    /// A refund holds money of the case.
+    #[error("a refund of this money is under way")]
+    RefundPending,
+    /// Only what is paid can be refunded or revoked.
+    #[error("the payment request is not paid")]
+    NotPaid,
+    /// No such case.
+    #[error("there is no such case")]
+    UnknownCase,
+    /// It was decided otherwise.
+    #[error("the case is closed")]
+    CaseClosed,
+    /// Its money must go somewhere first.
+    #[error("the case holds money: accept, refund, reassign or keep it")]
+    CaseHoldsMoney,
+    /// Nothing of its money is unapplied.
+    #[error("nothing of this money is unapplied")]
+    NothingUnapplied,
+    /// Another decision is needed.
+    #[error("a case of kind {} is not decided this way", kind.as_str())]
+    NotThisWay {
+        /// What it is.
+        kind: ExceptionKind,
+    },
+    /// The accepted money does not complete the order.
+    #[error("{} minor units would still be missing", missing.0)]
+    NotEnough {
+        /// How much is missing.
+        missing: MinorText,
+    },
+    /// Another request replaced it.
+    #[error("the request was superseded: reassign its money to the one that replaced it")]
+    Superseded,
+    /// Money cannot move to where it is.
+    #[error("the money is at this request already")]
+    SameRequest,
+    /// The scenario does not allow overrides.
+    #[error("the scenario allows no overrides")]
+    OverridesNotAllowed,
+    /// One proposal at a time.
+    #[error("another proposal waits for its decision")]
+    ProposalOpen,
+    /// No such proposal.
+    #[error("there is no such proposal")]
+    UnknownProposal,
+    /// It was decided, or lapsed.
+    #[error("the proposal is closed")]
+    ProposalClosed,
+    /// Too many proposals for one request.
+    #[error("a payment request takes at most {max} proposals")]
+    TooManyProposals {
+        /// The limit.
+        max: usize,
+    },
+    /// Row H3.
+    #[error("the person who proposed it may not approve it")]
+    FourEyes,
     /// Its time is not over.
     #[error("the request expires at {due}")]
     NotYetDue {
@@ -187,4 +337,11 @@ impl Refusal {
     pub const ATTEMPTS_MAX: u32 = 50;
     /// Most payer notices of one request.
     pub const NOTICES_MAX: u32 = 20;
+    /// Most refunds of one request.
+    pub const REFUNDS_MAX: usize = 50;
+    /// Most proposals of one request.
+    pub const PROPOSALS_MAX: usize = 20;
+    /// Most payments that add up, so that all of them can be set aside in one append (row D9). What
+    /// comes after them waits for a person.
+    pub const PARTS_MAX: usize = 20;
 }

@@ -4,10 +4,11 @@ use super::command::{Command, Refusal};
 use super::event::{AttemptEnd, Event};
 use super::exception::ExceptionKind;
 use super::observe::record;
+use super::proposal::Proposal;
 use super::recording::Recording;
 use super::request::Request;
 use super::terms::Terms;
-use super::{attempt, close};
+use super::{attempt, case, close, proposal, refund, transfer};
 use crate::time::Timestamp;
 
 /// Events that follow from `command` at `now`. An empty list means "already so": the caller may
@@ -16,6 +17,23 @@ use crate::time::Timestamp;
 /// # Errors
 /// [`Refusal`] when a business rule says no. Nothing else can fail here.
 pub fn decide(
+    request: Option<&Request>,
+    command: &Command,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refusal> {
+    let events = follow(request, command, now)?;
+    let Some(request) = request.filter(|request| request.proposals().values().any(Proposal::open))
+    else {
+        return Ok(events);
+    };
+    let mut recording = Recording::of(request, now);
+    for event in events {
+        recording.push(event);
+    }
+    Ok(recording.finish())
+}
+
+fn follow(
     request: Option<&Request>,
     command: &Command,
     now: Timestamp,
@@ -67,11 +85,37 @@ pub fn decide(
         }
         (Some(request), Command::Precheck(precheck)) => attempt::precheck(request, precheck, now),
         (Some(request), Command::RecordFacts(facts)) => Ok(record(request, facts, now).events),
-        (Some(request), Command::RecordReuse { capture }) => {
-            let mut recording = Recording::of(request, now); // row G4
-            recording.open_case(ExceptionKind::TxnReused, capture.to_string(), None);
+        (Some(request), Command::OpenCase { kind, about }) => {
+            let mut recording = Recording::of(request, now); // rows G4, C6
+            recording.open_case(*kind, about.clone(), None);
             Ok(recording.events)
         }
+        (Some(request), Command::ReportSilence { attempt_no }) => {
+            attempt::report_silence(request, *attempt_no, now)
+        }
+        (Some(request), Command::RequestAttemptCancel { attempt_no }) => {
+            close::request_attempt_cancel(request, *attempt_no)
+        }
+        (Some(request), Command::RequestRefund(command)) => refund::request(request, command),
+        (Some(request), Command::SubmitRefund { refund }) => refund::submit(request, refund),
+        (Some(request), Command::AnswerRefund { refund, answer }) => {
+            refund::answer(request, refund, answer, now)
+        }
+        (Some(request), Command::AssignCase { case, to }) => {
+            case::assign(request, case, to.as_ref())
+        }
+        (Some(request), Command::ResolveCase { case, how }) => {
+            case::resolve(request, case, how, now)
+        }
+        (Some(request), Command::ReceiveTransfer(transfer)) => {
+            Ok(transfer::receive(request, transfer, now))
+        }
+        (Some(request), Command::Propose(command)) => proposal::propose(request, command, now),
+        (Some(request), Command::Approve { proposal, by }) => {
+            proposal::approve(request, proposal, by, now)
+        }
+        (Some(request), Command::Reject { proposal }) => proposal::reject(request, proposal, now),
+        (Some(request), Command::CheckOverrides) => Ok(proposal::overdue(request, now)),
         (Some(request), Command::Expire(check)) => close::expire(request, *check, now),
         (Some(request), Command::Cancel { by, superseded_by }) => {
             close::cancel(request, *by, superseded_by.as_ref(), now)

@@ -1,70 +1,22 @@
 //! The events of `payment_request-<id>`. Wire names are written out; a rename of a Rust identifier
 //! never rewrites history.
 
-use std::fmt;
+use serde::{Deserialize, Serialize};
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
+pub use super::capture_key::CaptureKey;
 use super::evidence::EvidenceClass;
 use super::exception::{ExceptionKind, Severity};
 use super::terms::Terms;
+pub use super::words::*;
 use crate::codec::DomainEvent;
-use crate::ids::{AccountSlug, CaseId, PaymentRequestId, ProviderCode, ProviderRef};
+use crate::digest::Digest32;
+use crate::ids::{
+    AccountSlug, CaseId, OperatorId, PaymentRequestId, ProposalId, ProviderCode, ProviderRef,
+    RefundId, TransferId,
+};
 use crate::money::{MinorText, Money, Sum};
+use crate::stream::StreamId;
 use crate::time::{ProviderTime, Timestamp};
-
-/// Identity of one movement of money: (provider, account, transaction), canonicalised by the
-/// provider's adapter. It pays one request, ever.
-///
-/// On every wire it is one text, `<provider>/<account>/<transaction>`; only the last part may hold
-/// a slash.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CaptureKey {
-    /// The provider.
-    pub provider: ProviderCode,
-    /// The account.
-    pub account: AccountSlug,
-    /// The provider's transaction.
-    pub transaction: ProviderRef,
-}
-
-impl fmt::Display for CaptureKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.provider, self.account, self.transaction)
-    }
-}
-
-impl CaptureKey {
-    /// From its text.
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.splitn(3, '/');
-        Some(Self {
-            provider: ProviderCode::parse(parts.next()?).ok()?,
-            account: AccountSlug::parse(parts.next()?).ok()?,
-            transaction: ProviderRef::parse(parts.next()?).ok()?,
-        })
-    }
-}
-
-impl Serialize for CaptureKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for CaptureKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("not <provider>/<account>/<transaction>"))
-    }
-}
-
-impl fmt::Debug for CaptureKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// Something that happened to a payment request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +80,12 @@ pub enum Event {
         /// How far.
         state: Progress,
     },
+    /// The provider is about to be asked to end the attempt. Written before the call (row E13).
+    #[serde(rename = "AttemptCancelRequested")]
+    AttemptCancelRequested {
+        /// Which.
+        attempt_no: u32,
+    },
     /// The attempt ended unpaid. The request did not: the next attempt may succeed.
     #[serde(rename = "AttemptFailed")]
     AttemptFailed {
@@ -164,7 +122,76 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         provider_status: Option<String>,
     },
-    /// Applied money became unapplied (row D9).
+    /// The provider gave one movement of money a second id (row B4).
+    #[serde(rename = "CaptureAliasRecorded")]
+    CaptureAliasRecorded {
+        /// The capture as it is known.
+        capture: CaptureKey,
+        /// Its other id.
+        alias: CaptureKey,
+    },
+    /// A person accepted unapplied money towards what is due (row E9).
+    #[serde(rename = "UnappliedMoneyAccepted")]
+    UnappliedMoneyAccepted {
+        /// Of which capture.
+        capture: CaptureKey,
+        /// How much.
+        minor: MinorText,
+    },
+    /// A person kept unapplied money as income of the shop.
+    #[serde(rename = "UnappliedMoneyKept")]
+    UnappliedMoneyKept {
+        /// Of which capture.
+        capture: CaptureKey,
+        /// How much.
+        minor: MinorText,
+    },
+    /// Unapplied money left for another request (row E15). The other half is `CaptureReceived` there.
+    #[serde(rename = "CaptureReassigned")]
+    CaptureReassigned {
+        /// The transfer; the same at both ends.
+        transfer: TransferId,
+        /// The request that gets the money.
+        to: PaymentRequestId,
+        /// Of which capture.
+        capture: CaptureKey,
+        /// How much.
+        amount: Money,
+        /// How well it is proved.
+        class: EvidenceClass,
+        /// When, by the provider.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider_time: Option<ProviderTime>,
+        /// What had gone back of the capture before, as providers count cumulatively.
+        refunded: MinorText,
+    },
+    /// Money came from another request, or from suspense. It is never refused.
+    #[serde(rename = "CaptureReceived")]
+    CaptureReceived {
+        /// The transfer; the same at both ends.
+        transfer: TransferId,
+        /// Where it came from.
+        from: StreamId,
+        /// Of which capture.
+        capture: CaptureKey,
+        /// How much.
+        amount: Money,
+        /// Of that, towards what is due.
+        applied: MinorText,
+        /// Of that, waiting for a person.
+        unapplied: MinorText,
+        /// Why something is unapplied.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<ExceptionKind>,
+        /// How well it is proved.
+        class: EvidenceClass,
+        /// When, by the provider.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider_time: Option<ProviderTime>,
+        /// What had gone back of the capture before it came, as providers count cumulatively.
+        refunded: MinorText,
+    },
+    /// Applied money became unapplied (rows D9, H7).
     #[serde(rename = "CaptureUnapplied")]
     CaptureUnapplied {
         /// Of which capture.
@@ -192,6 +219,14 @@ pub enum Event {
         /// What is due minus what was applied (row D5); 0 otherwise.
         rounding_minor: MinorText,
     },
+    /// People took back that it was paid (row H7). Its money becomes unapplied in the same append.
+    #[serde(rename = "VerificationRevoked")]
+    VerificationRevoked {
+        /// The approved proposal.
+        proposal: ProposalId,
+        /// What was applied until now.
+        amount: Sum,
+    },
     /// Not payable any more.
     #[serde(rename = "PaymentRequestExpired")]
     Expired {
@@ -215,6 +250,49 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         superseded_by: Option<PaymentRequestId>,
     },
+    /// Somebody wants money to go back. It is held until the refund settles or fails (row F1).
+    #[serde(rename = "RefundRequested")]
+    RefundRequested {
+        /// The refund; the provider hears this id.
+        refund: RefundId,
+        /// Of which capture.
+        capture: CaptureKey,
+        /// Out of which part of it.
+        part: Part,
+        /// How much.
+        minor: MinorText,
+    },
+    /// The provider is about to be called. Written before the call, so that nobody calls twice.
+    #[serde(rename = "RefundSubmitted")]
+    RefundSubmitted {
+        /// Which.
+        refund: RefundId,
+    },
+    /// The provider took it and is not done.
+    #[serde(rename = "RefundAccepted")]
+    RefundAccepted {
+        /// Which.
+        refund: RefundId,
+        /// The provider's id of the reversal.
+        reversal: ProviderRef,
+    },
+    /// Nobody knows whether the provider gave the money back (row F6). Only look-ups follow.
+    #[serde(rename = "RefundUncertain")]
+    RefundUncertain {
+        /// Which.
+        refund: RefundId,
+        /// `timeout`, `interrupted`, `connect` ...
+        why: String,
+    },
+    /// The money did not go back (row F5).
+    #[serde(rename = "RefundFailed")]
+    RefundFailed {
+        /// Which.
+        refund: RefundId,
+        /// The provider's own word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider_status: Option<String>,
+    },
     /// Money of a capture went back.
     #[serde(rename = "RefundSettled")]
     RefundSettled {
@@ -233,6 +311,9 @@ pub enum Event {
         cumulative: Sum,
         /// True when we asked for it.
         requested: bool,
+        /// Which refund of ours it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refund: Option<RefundId>,
     },
     /// A settled refund came back to us.
     #[serde(rename = "RefundReversed")]
@@ -286,6 +367,67 @@ pub enum Event {
         /// Its length in bytes.
         bytes: u32,
     },
+    /// A person wants to decide against the evidence (rows H2, H7). The record names who and why.
+    #[serde(rename = "OverrideProposed")]
+    OverrideProposed {
+        /// The proposal.
+        proposal: ProposalId,
+        /// What is wanted.
+        decision: Proposed,
+        /// Who wants it; may not approve it where two persons are asked for.
+        by: OperatorId,
+        /// What it rests on.
+        grounds: Grounds,
+        /// What it was made on: SHA-256 over captures, reversals, disputes, closure and attempts.
+        based_on: Digest32,
+        /// Too late afterwards.
+        lapses_at: Timestamp,
+    },
+    /// A second person, or the only one where policy allows, agreed (row H4).
+    #[serde(rename = "OverrideApproved")]
+    OverrideApproved {
+        /// The proposal.
+        proposal: ProposalId,
+        /// Who.
+        by: OperatorId,
+        /// Money must prove it before; only where it counts as paid now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prove_by: Option<Timestamp>,
+    },
+    /// It was not decided.
+    #[serde(rename = "OverrideRejected")]
+    OverrideRejected {
+        /// The proposal.
+        proposal: ProposalId,
+        /// Why.
+        why: RejectedWhy,
+    },
+    /// Money came that proves the override (row H5). Stands for its capture: all of it is applied.
+    #[serde(rename = "OverrideSubstantiated")]
+    OverrideSubstantiated {
+        /// The proposal that was approved.
+        proposal: ProposalId,
+        /// Which movement of money.
+        capture: CaptureKey,
+        /// Through which attempt.
+        attempt_no: u32,
+        /// How much.
+        amount: Money,
+        /// How well it is proved.
+        class: EvidenceClass,
+        /// When, by the provider.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider_time: Option<ProviderTime>,
+        /// The provider's own word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider_status: Option<String>,
+    },
+    /// The time in which money should have proved it is over (row H6).
+    #[serde(rename = "OverrideUnsubstantiated")]
+    OverrideUnsubstantiated {
+        /// The proposal that was approved.
+        proposal: ProposalId,
+    },
     /// A person must decide something.
     #[serde(rename = "ExceptionOpened")]
     ExceptionOpened {
@@ -302,6 +444,15 @@ pub enum Event {
         /// The money that it holds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         capture: Option<CaptureKey>,
+    },
+    /// Somebody looks after the case, or nobody any more.
+    #[serde(rename = "ExceptionAssigned")]
+    ExceptionAssigned {
+        /// The case.
+        case: CaseId,
+        /// Who.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<OperatorId>,
     },
     /// The case is closed.
     #[serde(rename = "ExceptionResolved")]
@@ -321,188 +472,37 @@ impl DomainEvent for Event {
         ("AttemptUncertain", 1),
         ("AttemptPrechecked", 1),
         ("AttemptProgressed", 1),
+        ("AttemptCancelRequested", 1),
         ("AttemptFailed", 1),
         ("PaymentCaptured", 1),
+        ("CaptureAliasRecorded", 1),
+        ("UnappliedMoneyAccepted", 1),
+        ("UnappliedMoneyKept", 1),
+        ("CaptureReassigned", 1),
+        ("CaptureReceived", 1),
         ("CaptureUnapplied", 1),
         ("PaymentVerified", 1),
+        ("VerificationRevoked", 1),
         ("PaymentRequestExpired", 1),
         ("ExpiryDeferred", 1),
         ("PaymentRequestCancelled", 1),
+        ("RefundRequested", 1),
+        ("RefundSubmitted", 1),
+        ("RefundAccepted", 1),
+        ("RefundUncertain", 1),
+        ("RefundFailed", 1),
         ("RefundSettled", 1),
         ("RefundReversed", 1),
         ("DisputeOpened", 1),
         ("DisputeClosed", 1),
         ("PayerNoticeRecorded", 1),
+        ("OverrideProposed", 1),
+        ("OverrideApproved", 1),
+        ("OverrideRejected", 1),
+        ("OverrideSubstantiated", 1),
+        ("OverrideUnsubstantiated", 1),
         ("ExceptionOpened", 1),
+        ("ExceptionAssigned", 1),
         ("ExceptionResolved", 1),
     ];
-}
-
-/// Answer to a precheck.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict")]
-pub enum PrecheckVerdict {
-    /// It may be paid.
-    #[serde(rename = "allowed")]
-    Allowed {},
-    /// It may not.
-    #[serde(rename = "refused")]
-    Refused {
-        /// Why.
-        reason: PrecheckRefusal,
-    },
-}
-
-/// Why an attempt may not be paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum PrecheckRefusal {
-    /// Paid, expired or cancelled (row A9).
-    #[serde(rename = "not_payable")]
-    NotPayable,
-    /// Another amount than ours (row A10).
-    #[serde(rename = "amount")]
-    Amount,
-    /// Another currency than ours (row A10).
-    #[serde(rename = "currency")]
-    Currency,
-    /// Another merchant account than ours (row A10).
-    #[serde(rename = "account")]
-    Account,
-    /// Another attempt is paid, or may be (row A8).
-    #[serde(rename = "other_attempt")]
-    OtherAttempt,
-}
-
-/// How far an attempt is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Progress {
-    /// The payer is at it.
-    #[serde(rename = "processing")]
-    Processing,
-    /// Money is held.
-    #[serde(rename = "authorised")]
-    Authorised,
-    /// The provider could not say.
-    #[serde(rename = "unknown")]
-    Unknown,
-}
-
-/// How an attempt ended unpaid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AttemptEnd {
-    /// The payment was declined.
-    #[serde(rename = "declined")]
-    Declined,
-    /// The provider's session ended.
-    #[serde(rename = "session_expired")]
-    SessionExpired,
-    /// The provider refused to register it.
-    #[serde(rename = "not_registered")]
-    NotRegistered,
-}
-
-/// How a payment was proved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum VerificationMethod {
-    /// A signed notification that carries all terms.
-    #[serde(rename = "signed_notification")]
-    SignedNotification,
-    /// Our own question to the provider.
-    #[serde(rename = "status_lookup")]
-    StatusLookup,
-    /// A settlement file.
-    #[serde(rename = "settlement")]
-    Settlement,
-}
-
-impl VerificationMethod {
-    /// The method that a class of evidence stands for.
-    pub fn of(class: EvidenceClass) -> Self {
-        match class {
-            EvidenceClass::PayerNotice
-            | EvidenceClass::Unsigned
-            | EvidenceClass::WeaklySigned
-            | EvidenceClass::Signed => Self::SignedNotification,
-            EvidenceClass::LookedUp => Self::StatusLookup,
-            EvidenceClass::Settlement => Self::Settlement,
-        }
-    }
-
-    /// The wire name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SignedNotification => "signed_notification",
-            Self::StatusLookup => "status_lookup",
-            Self::Settlement => "settlement",
-        }
-    }
-}
-
-/// Why an expiry waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DeferredWhy {
-    /// The payer is at it (row E4).
-    #[serde(rename = "processing")]
-    Processing,
-    /// The provider could not say (row E5).
-    #[serde(rename = "unknown")]
-    Unknown,
-}
-
-/// Who called it off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum CancelledBy {
-    /// The shop.
-    #[serde(rename = "client")]
-    Client,
-    /// Another request that replaces it.
-    #[serde(rename = "superseded")]
-    Superseded,
-}
-
-/// How money went back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RefundKind {
-    /// After settlement.
-    #[serde(rename = "refund")]
-    Refund,
-    /// Before settlement.
-    #[serde(rename = "void")]
-    Void,
-}
-
-/// How a dispute ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum DisputeOutcome {
-    /// For us.
-    #[serde(rename = "won")]
-    Won,
-    /// Against us.
-    #[serde(rename = "lost")]
-    Lost,
-}
-
-/// What a customer gave us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NoticeKind {
-    /// A picture of a receipt.
-    #[serde(rename = "screenshot")]
-    Screenshot,
-    /// A text.
-    #[serde(rename = "message")]
-    Message,
-    /// They came back from the provider's success page.
-    #[serde(rename = "success_page")]
-    SuccessPage,
-}
-
-/// How a case was closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Resolution {
-    /// The event that it waited for came (a dispute was decided).
-    #[serde(rename = "settled")]
-    Settled,
-    /// A person found nothing to do.
-    #[serde(rename = "dismissed")]
-    Dismissed,
 }

@@ -58,6 +58,10 @@ pub enum ExceptionKind {
     UnrequestedRefund,
     /// A void that we did not ask for (row F10).
     UnrequestedVoid,
+    /// A refund of ours did not happen (row F5).
+    RefundFailed,
+    /// Nobody knows whether a refund of ours happened (row F6).
+    RefundUncertain,
     /// A refund came back (row F9).
     RefundReversed,
     /// A reversal of money that we never saw (row C6).
@@ -66,6 +70,12 @@ pub enum ExceptionKind {
     Dispute,
     /// Refunded and disputed (row F14).
     RefundAndDispute,
+    /// Paid by decision; money is yet to prove it (row H4).
+    OverrideUnproven,
+    /// Paid by decision, and no money came in time (row H6).
+    OverrideUnsubstantiated,
+    /// Money of a payment that people took back (row H7).
+    VerificationRevoked,
 }
 
 /// How urgent it is.
@@ -83,6 +93,21 @@ pub enum Severity {
     /// Within four hours.
     #[serde(rename = "critical")]
     Critical,
+}
+
+/// What ends a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The event that moves the money which it holds: acceptance, refund, reassignment, keeping it.
+    Money,
+    /// The provider's word, and nothing that a person says.
+    Provider,
+    /// The provider's word, or a person with evidence where the provider cannot be asked.
+    RefundAnswer,
+    /// Money that proves it, a revocation, or a person who writes it off.
+    WriteOff,
+    /// A person who looked at it.
+    Person,
 }
 
 impl Severity {
@@ -128,8 +153,11 @@ impl ExceptionKind {
             | Self::OrphanPayment
             | Self::ForeignAttempt
             | Self::RefundReversed
+            | Self::RefundUncertain
             | Self::UnrequestedVoid
-            | Self::Dispute => Severity::High,
+            | Self::Dispute
+            | Self::OverrideUnsubstantiated
+            | Self::VerificationRevoked => Severity::High,
             Self::Overpaid
             | Self::UnderpaidAtExpiry
             | Self::LateNotification
@@ -138,8 +166,11 @@ impl ExceptionKind {
             | Self::TamperedTerms
             | Self::ModeMismatch
             | Self::UnrequestedRefund
+            | Self::RefundFailed
             | Self::ReversalWithoutCapture => Severity::Medium,
-            Self::RegistrationUncertain | Self::PayerNotice => Severity::Low,
+            Self::RegistrationUncertain | Self::PayerNotice | Self::OverrideUnproven => {
+                Severity::Low
+            }
         }
     }
 
@@ -171,10 +202,54 @@ impl ExceptionKind {
             Self::PayerNotice => "payer_notice",
             Self::UnrequestedRefund => "unrequested_refund",
             Self::UnrequestedVoid => "unrequested_void",
+            Self::RefundFailed => "refund_failed",
+            Self::RefundUncertain => "refund_uncertain",
             Self::RefundReversed => "refund_reversed",
             Self::ReversalWithoutCapture => "reversal_without_capture",
             Self::Dispute => "dispute",
             Self::RefundAndDispute => "refund_and_dispute",
+            Self::OverrideUnproven => "override_unproven",
+            Self::OverrideUnsubstantiated => "override_unsubstantiated",
+            Self::VerificationRevoked => "verification_revoked",
+        }
+    }
+
+    /// What ends a case of this kind.
+    pub fn ends_by(self) -> Ending {
+        match self {
+            Self::Underpaid
+            | Self::UnderpaidAtExpiry
+            | Self::Overpaid
+            | Self::CurrencyMismatch
+            | Self::AccountMismatch
+            | Self::DuplicatePayment
+            | Self::LatePayment
+            | Self::LateNotification
+            | Self::PaidAfterCancel
+            | Self::PaidSuperseded
+            | Self::OrphanPayment
+            | Self::TenantMismatch
+            | Self::RefundReversed
+            | Self::VerificationRevoked => Ending::Money,
+            Self::Dispute => Ending::Provider,
+            Self::RefundUncertain => Ending::RefundAnswer,
+            Self::OverrideUnproven | Self::OverrideUnsubstantiated => Ending::WriteOff,
+            Self::UnprovableAmount
+            | Self::ProviderContradiction
+            | Self::StatusUnknown
+            | Self::RegistrationUncertain
+            | Self::UnexpectedHold
+            | Self::TamperedTerms
+            | Self::ForeignAttempt
+            | Self::TxnReused
+            | Self::IdentityMismatch
+            | Self::ModeMismatch
+            | Self::PayerNotice
+            | Self::UnrequestedRefund
+            | Self::UnrequestedVoid
+            | Self::RefundFailed
+            | Self::ReversalWithoutCapture
+            | Self::RefundAndDispute => Ending::Person,
         }
     }
 }

@@ -130,6 +130,9 @@ pub struct Fact {
     /// Third part of the capture's identity, canonicalised by the adapter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction: Option<ProviderRef>,
+    /// Another id of the same movement of money, where the provider gives it two (row B4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias_of: Option<ProviderRef>,
     /// The captured or authorised amount; `None` when the provider does not state it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Money>,
@@ -155,6 +158,7 @@ impl Fact {
             our_reference: None,
             provider_order_ref: None,
             transaction: None,
+            alias_of: None,
             amount: None,
             payee: None,
             mode: None,
@@ -184,6 +188,7 @@ impl Fact {
             self.our_reference.as_ref(),
             self.provider_order_ref.as_ref(),
             self.transaction.as_ref(),
+            self.alias_of.as_ref(),
             of_kind,
         ];
         ids.into_iter()

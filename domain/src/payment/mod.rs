@@ -6,12 +6,15 @@
 
 mod attempt;
 mod capture;
+mod capture_key;
+mod case;
 pub mod claims;
 mod close;
 pub mod command;
 mod decide;
 pub mod event;
 pub mod evidence;
+mod evolve;
 pub mod exception;
 #[expect(
     clippy::disallowed_types,
@@ -21,20 +24,31 @@ pub mod fact;
 pub mod label;
 pub mod observe;
 pub mod outcome;
+mod parts;
+pub mod proposal;
 mod recording;
+pub mod refund;
 pub mod request;
 mod reversal;
 pub mod terms;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
+mod words;
 
 pub use attempt::verdict;
+pub use capture_key::CaptureKey;
+pub use case::Resolve;
 pub use close::{DEFERRED_FOR, GRACE_WITH_LOOK_UP, GRACE_WITHOUT_LOOK_UP};
 pub use command::{Command, ExpiryCheck, Precheck, RecordFacts, Refusal, StartAttempt, Target};
 pub use decide::decide;
-pub use event::{CaptureKey, Event};
+pub use event::Event;
+pub use evolve::evolve;
 pub use label::{BotLabel, Label};
 pub use observe::{Recorded, record};
 pub use outcome::Outcome;
-pub use request::{Request, evolve};
-pub use terms::{PartialPolicy, PricedBy, Rules, Terms};
+pub use proposal::Propose;
+pub use refund::{RefundAnswer, RequestRefund};
+pub use request::Request;
+pub use terms::{OverrideRules, PartialPolicy, PricedBy, Rules, Terms};
+pub use transfer::{Transfer, moved_to};

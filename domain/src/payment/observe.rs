@@ -37,7 +37,7 @@ pub fn record(request: &Request, command: &RecordFacts, now: Timestamp) -> Recor
         } else {
             outcome
         },
-        events: recording.events,
+        events: recording.finish(),
     }
 }
 
@@ -62,6 +62,8 @@ impl Recording {
         };
         let attempt_no = match &command.target {
             Target::Attempt(number) => *number,
+            Target::Moved if !sufficient => return ask_or(rules.look_up, Outcome::Refused),
+            Target::Moved => return self.about_moved(command, fact),
             Target::Foreign(reference) => {
                 return self.foreign(fact, subject(reference.to_string()));
             }
@@ -109,7 +111,27 @@ impl Recording {
             | FactKind::RefundFailed { .. }
             | FactKind::DisputeOpened { .. }
             | FactKind::DisputeWon { .. }
-            | FactKind::DisputeLost { .. } => self.reversal(command, attempt_no, fact),
+            | FactKind::DisputeLost { .. } => self.reversal(command, Some(attempt_no), fact),
+        }
+    }
+
+    /// Money that came here from another request: what goes back of it is ours to record; what its
+    /// attempt does is not.
+    fn about_moved(&mut self, command: &RecordFacts, fact: &Fact) -> Outcome {
+        match &fact.kind {
+            FactKind::Voided { .. }
+            | FactKind::Refunded { .. }
+            | FactKind::RefundFailed { .. }
+            | FactKind::DisputeOpened { .. }
+            | FactKind::DisputeWon { .. }
+            | FactKind::DisputeLost { .. } => self.reversal(command, None, fact),
+            FactKind::Registered
+            | FactKind::Processing
+            | FactKind::Authorised
+            | FactKind::Captured
+            | FactKind::Declined
+            | FactKind::SessionExpired
+            | FactKind::Unknown => Outcome::Stale,
         }
     }
 

@@ -1,7 +1,7 @@
 //! A decision in the making: events so far, folded as they are added.
 
 use super::event::{CaptureKey, Event};
-use super::exception::{ExceptionKind, Severity};
+use super::exception::{Ending, ExceptionKind, Severity};
 use super::request::{Case, Request};
 use crate::ids::CaseId;
 use crate::stream::StreamId;
@@ -28,7 +28,7 @@ impl Recording {
         self.events.push(event);
     }
 
-    /// Opens a case, once for what it is about.
+    /// Opens a case, once for what it is about. Money that waits again gets a new case.
     pub(super) fn open_case(
         &mut self,
         kind: ExceptionKind,
@@ -45,7 +45,8 @@ impl Recording {
         about: String,
         capture: Option<&CaptureKey>,
     ) {
-        let known = |case: &Case| case.kind == kind && case.about == about;
+        let again = |case: &Case| case.open() || kind.ends_by() != Ending::Money;
+        let known = |case: &Case| case.kind == kind && case.about == about && again(case);
         if self.request.cases().values().any(known) {
             return;
         }
@@ -57,6 +58,14 @@ impl Recording {
             about,
             capture: capture.cloned(),
         });
+    }
+
+    /// The events of the decision, with the end of proposals whose ground it changed (row H8).
+    pub(super) fn finish(mut self) -> Vec<Event> {
+        if !self.events.is_empty() {
+            self.lapse_proposals();
+        }
+        self.events
     }
 
     fn next_case(&self) -> CaseId {

@@ -1,20 +1,19 @@
-//! One payment request, folded from its stream. Only [`evolve`] builds or changes it; it is total
-//! and cannot fail, because history already happened.
+//! One payment request as its stream left it, and what can be read from that. `evolve.rs` builds it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{
-    AttemptEnd, CancelledBy, CaptureKey, DeferredWhy, DisputeOutcome, Event, PrecheckVerdict,
-    Progress, VerificationMethod,
-};
-use super::evidence::EvidenceClass;
-use super::exception::ExceptionKind;
+use super::event::{CaptureKey, DisputeOutcome, Part, VerificationMethod};
 use super::label::{BotLabel, Label};
+pub use super::parts::{
+    Attempt, AttemptState, Capture, Case, Closure, Deferral, Dispute, Verification,
+};
+use super::proposal::{Override, Proposal};
+use super::refund::Refund;
 use super::terms::Terms;
-use crate::ids::{AccountSlug, CaseId, ProviderCode, ProviderRef};
-use crate::money::{Money, Sum};
+use crate::ids::{CaseId, ProposalId, ProviderRef, RefundId, TransferId};
+use crate::money::Sum;
 use crate::time::Timestamp;
 
 /// The folded state.
@@ -23,176 +22,17 @@ pub struct Request {
     pub(super) terms: Terms,
     pub(super) closure: Closure,
     pub(super) attempts: BTreeMap<u32, Attempt>,
-    pub(super) captures: Captures,
+    pub(super) captures: BTreeMap<CaptureKey, Capture>,
+    pub(super) aliases: BTreeMap<CaptureKey, CaptureKey>,
+    pub(super) received: BTreeSet<TransferId>,
+    pub(super) refunds: BTreeMap<RefundId, Refund>,
     pub(super) disputes: BTreeMap<ProviderRef, Dispute>,
     pub(super) verified: Option<Verification>,
+    pub(super) proposals: BTreeMap<ProposalId, Proposal>,
+    pub(super) override_: Option<Override>,
     pub(super) cases: BTreeMap<CaseId, Case>,
     pub(super) deferred: Option<Deferral>,
     pub(super) notices: u32,
-}
-
-/// Open, or closed in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Closure {
-    /// Payable.
-    Open,
-    /// Its time is over.
-    Expired,
-    /// Called off.
-    Cancelled(CancelledBy),
-}
-
-/// One order or session at one provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// The provider.
-    pub provider: ProviderCode,
-    /// The account.
-    pub account: AccountSlug,
-    /// What the provider calls it back to us.
-    pub our_reference: ProviderRef,
-    /// What it asks for.
-    pub amount: Money,
-    /// The provider's order or session, once known.
-    pub provider_order_ref: Option<ProviderRef>,
-    /// Where the payer pays, once known.
-    pub pay_url: Option<String>,
-    /// End of the provider's session.
-    pub session_expires_at: Timestamp,
-    /// How far it is.
-    pub state: AttemptState,
-    /// Prechecks answered so far.
-    pub prechecks: Vec<PrecheckVerdict>,
-}
-
-/// How far an attempt is. It only moves forward, so late messages cannot take it back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AttemptState {
-    /// Written ahead; the provider may not know it yet.
-    Started,
-    /// Nobody knows whether the provider knows it.
-    Uncertain,
-    /// The provider knows it.
-    Registered,
-    /// The payer is at it, money is held, or the provider could not say.
-    InFlight(Progress),
-    /// Ended unpaid.
-    Failed(AttemptEnd),
-    /// Money came through it.
-    Captured,
-}
-
-impl Attempt {
-    /// True when money may be on its way, so that nobody may pay again.
-    pub fn in_flight(&self) -> bool {
-        matches!(self.state, AttemptState::InFlight(_))
-    }
-
-    /// True when the provider may still report money for it.
-    pub fn may_still_pay(&self) -> bool {
-        match self.state {
-            AttemptState::Started
-            | AttemptState::Uncertain
-            | AttemptState::Registered
-            | AttemptState::InFlight(_) => true,
-            AttemptState::Failed(_) | AttemptState::Captured => false,
-        }
-    }
-}
-
-/// One movement of money to us. `applied + unapplied + returned` is always the captured amount, which
-/// fits 64 bits, so no decision of ours overflows; the arithmetic saturates all the same, because a
-/// fold never fails, not even on a damaged stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capture {
-    /// Through which attempt.
-    pub attempt_no: u32,
-    /// How much came.
-    pub amount: Money,
-    /// Now towards what is due.
-    pub applied: i64,
-    /// Now waiting for a person.
-    pub unapplied: i64,
-    /// Went back out of the applied part.
-    pub returned_applied: i64,
-    /// Went back out of the unapplied part.
-    pub returned_unapplied: i64,
-    /// How well it is proved.
-    pub class: EvidenceClass,
-    /// Settled reversals by the provider's id: (applied, unapplied).
-    pub reversals: BTreeMap<ProviderRef, (i64, i64)>,
-    /// What refunds and voids gave back (disputes apart), as providers count cumulatively.
-    pub refunded: i64,
-}
-
-impl Capture {
-    /// Everything that went back.
-    pub fn returned(&self) -> i64 {
-        self.returned_applied
-            .saturating_add(self.returned_unapplied)
-    }
-
-    /// True when some of it counts, or counted, towards what is due.
-    pub fn counts(&self) -> bool {
-        self.applied > 0 || self.returned_applied > 0
-    }
-
-    fn give_back(&mut self, applied: i64, unapplied: i64) {
-        self.applied = self.applied.saturating_sub(applied);
-        self.returned_applied = self.returned_applied.saturating_add(applied);
-        self.unapplied = self.unapplied.saturating_sub(unapplied);
-        self.returned_unapplied = self.returned_unapplied.saturating_add(unapplied);
-    }
-
-    fn take_again(&mut self, applied: i64, unapplied: i64) {
-        self.give_back(applied.saturating_neg(), unapplied.saturating_neg());
-    }
-}
-
-type Captures = BTreeMap<CaptureKey, Capture>;
-
-/// A dispute about one capture.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dispute {
-    /// Which capture.
-    pub capture: CaptureKey,
-    /// How much.
-    pub amount: Money,
-    /// How it ended.
-    pub outcome: Option<DisputeOutcome>,
-}
-
-/// That and how it was paid.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verification {
-    /// How it was proved.
-    pub method: VerificationMethod,
-    /// Accepted after closing.
-    pub late: bool,
-    /// What is due minus what was applied.
-    pub rounding_minor: i64,
-    /// When the payment completed, by the provider.
-    pub paid_at: Option<Timestamp>,
-}
-
-/// Something a person must decide.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Case {
-    /// What is out of order.
-    pub kind: ExceptionKind,
-    /// What it is about.
-    pub about: String,
-    /// Not decided yet.
-    pub open: bool,
-}
-
-/// A postponed expiry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deferral {
-    /// Ask again then.
-    pub until: Timestamp,
-    /// What is under way.
-    pub why: DeferredWhy,
 }
 
 impl Request {
@@ -214,6 +54,27 @@ impl Request {
     /// Captures by identity.
     pub fn captures(&self) -> &BTreeMap<CaptureKey, Capture> {
         &self.captures
+    }
+
+    /// Refunds that we asked for.
+    pub fn refunds(&self) -> &BTreeMap<RefundId, Refund> {
+        &self.refunds
+    }
+
+    /// Overrides and revocations that were proposed.
+    pub fn proposals(&self) -> &BTreeMap<ProposalId, Proposal> {
+        &self.proposals
+    }
+
+    /// The override that it counts as paid by, if it does.
+    pub fn override_(&self) -> Option<&Override> {
+        self.override_.as_ref()
+    }
+
+    /// The capture of this id, which may be its other id (row B4).
+    pub fn capture(&self, key: &CaptureKey) -> Option<(&CaptureKey, &Capture)> {
+        self.captures
+            .get_key_value(self.aliases.get(key).unwrap_or(key))
     }
 
     /// Disputes by the provider's id.
@@ -250,7 +111,51 @@ impl Request {
 
     /// True when a person must decide something.
     pub fn in_review(&self) -> bool {
-        self.cases.values().any(|case| case.open)
+        self.cases.values().any(Case::open) || self.proposals.values().any(Proposal::open)
+    }
+
+    /// True when a refund that we asked for has no answer yet.
+    pub fn refund_pending(&self) -> bool {
+        self.refunds.values().any(Refund::pending)
+    }
+
+    /// True when the provider was to be asked to end an attempt that may still pay.
+    pub fn cancel_pending(&self) -> bool {
+        self.attempts
+            .values()
+            .any(|attempt| attempt.cancel_requested && attempt.may_still_pay())
+    }
+
+    /// What of a part of a capture no refund holds.
+    pub fn available(&self, key: &CaptureKey, part: Part) -> i64 {
+        let Some(capture) = self.captures.get(key) else {
+            return 0;
+        };
+        let there = match part {
+            Part::Applied => capture.applied,
+            Part::Unapplied => capture.unapplied,
+        };
+        let holds =
+            |refund: &&Refund| refund.pending() && refund.part == part && refund.capture == *key;
+        let held = self
+            .refunds
+            .values()
+            .filter(holds)
+            .map(|refund| refund.minor);
+        there
+            .saturating_sub(held.fold(0, i64::saturating_add))
+            .max(0)
+    }
+
+    /// True while it counts as paid by decision and money has not proved all of it.
+    pub fn unproven(&self) -> bool {
+        self.verified
+            .as_ref()
+            .is_some_and(|verified| verified.method == VerificationMethod::Override)
+            && self
+                .applied_gross()
+                .saturating_add(self.terms.rules.tolerance_minor.0)
+                < self.terms.amount.minor()
     }
 
     /// True when it can still be paid.
@@ -375,252 +280,5 @@ impl Request {
     pub fn bot_label(&self) -> BotLabel {
         self.label()
             .for_bot(self.in_review() || (self.notices > 0 && self.verified.is_none()))
-    }
-}
-
-/// Folds one event. `None` only before the first one. Events that cannot follow (the stream was
-/// damaged) change nothing.
-pub fn evolve(request: Option<Request>, event: &Event) -> Option<Request> {
-    let Some(mut request) = request else {
-        return match event {
-            Event::Created(terms) => Some(Request::new((**terms).clone())),
-            _ => None,
-        };
-    };
-    request.apply(event);
-    Some(request)
-}
-
-impl Request {
-    fn new(terms: Terms) -> Self {
-        Self {
-            terms,
-            closure: Closure::Open,
-            attempts: BTreeMap::new(),
-            captures: BTreeMap::new(),
-            disputes: BTreeMap::new(),
-            verified: None,
-            cases: BTreeMap::new(),
-            deferred: None,
-            notices: 0,
-        }
-    }
-
-    pub(super) fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Created(_) => {}
-            Event::AttemptStarted {
-                attempt_no,
-                provider,
-                account,
-                our_reference,
-                amount,
-                session_expires_at,
-            } => {
-                let attempt = Attempt {
-                    provider: provider.clone(),
-                    account: account.clone(),
-                    our_reference: our_reference.clone(),
-                    amount: *amount,
-                    provider_order_ref: None,
-                    pay_url: None,
-                    session_expires_at: *session_expires_at,
-                    state: AttemptState::Started,
-                    prechecks: vec![],
-                };
-                self.attempts.insert(*attempt_no, attempt);
-            }
-            Event::AttemptRegistered {
-                attempt_no,
-                provider_order_ref,
-                pay_url,
-                session_expires_at,
-            } => {
-                self.with_attempt(*attempt_no, |attempt| {
-                    attempt.provider_order_ref = provider_order_ref
-                        .clone()
-                        .or(attempt.provider_order_ref.take());
-                    attempt.pay_url = pay_url.clone().or(attempt.pay_url.take());
-                    attempt.session_expires_at =
-                        session_expires_at.unwrap_or(attempt.session_expires_at);
-                    let doubtful = AttemptState::InFlight(Progress::Unknown);
-                    if matches!(
-                        attempt.state,
-                        AttemptState::Started | AttemptState::Uncertain
-                    ) || attempt.state == doubtful
-                    {
-                        attempt.state = AttemptState::Registered;
-                    }
-                });
-            }
-            Event::AttemptUncertain { attempt_no, .. } => {
-                self.with_attempt(*attempt_no, |attempt| {
-                    attempt.state = AttemptState::Uncertain
-                });
-            }
-            Event::AttemptPrechecked {
-                attempt_no,
-                verdict,
-            } => {
-                self.with_attempt(*attempt_no, |attempt| {
-                    attempt.prechecks.push(verdict.clone())
-                });
-            }
-            Event::AttemptProgressed { attempt_no, state } => {
-                self.with_attempt(*attempt_no, |attempt| {
-                    attempt.state = AttemptState::InFlight(*state)
-                });
-            }
-            Event::AttemptFailed {
-                attempt_no, why, ..
-            } => {
-                self.with_attempt(*attempt_no, |attempt| {
-                    attempt.state = AttemptState::Failed(*why)
-                });
-            }
-            Event::PaymentCaptured {
-                capture,
-                attempt_no,
-                amount,
-                applied,
-                unapplied,
-                class,
-                ..
-            } => {
-                self.with_attempt(*attempt_no, |attempt| {
-                    attempt.state = AttemptState::Captured
-                });
-                let money = Capture {
-                    attempt_no: *attempt_no,
-                    amount: *amount,
-                    applied: applied.0,
-                    unapplied: unapplied.0,
-                    returned_applied: 0,
-                    returned_unapplied: 0,
-                    class: *class,
-                    reversals: BTreeMap::new(),
-                    refunded: 0,
-                };
-                self.captures.insert(capture.clone(), money);
-            }
-            Event::CaptureUnapplied { capture, minor, .. } => {
-                self.with_capture(capture, |capture| {
-                    capture.applied = capture.applied.saturating_sub(minor.0);
-                    capture.unapplied = capture.unapplied.saturating_add(minor.0);
-                })
-            }
-            Event::PaymentVerified {
-                method,
-                late,
-                rounding_minor,
-                paid_at,
-                ..
-            } => {
-                self.verified = Some(Verification {
-                    method: *method,
-                    late: *late,
-                    rounding_minor: rounding_minor.0,
-                    paid_at: *paid_at,
-                });
-            }
-            Event::Expired { .. } => self.closure = Closure::Expired,
-            Event::ExpiryDeferred { until, why } => {
-                self.deferred = Some(Deferral {
-                    until: *until,
-                    why: *why,
-                });
-            }
-            Event::Cancelled { by, .. } => self.closure = Closure::Cancelled(*by),
-            Event::RefundSettled {
-                capture,
-                reversal,
-                applied,
-                unapplied,
-                ..
-            } => {
-                self.with_capture(capture, |capture| {
-                    capture.give_back(applied.0, unapplied.0);
-                    capture.refunded = capture
-                        .refunded
-                        .saturating_add(applied.0)
-                        .saturating_add(unapplied.0);
-                    if let Some(id) = reversal {
-                        capture
-                            .reversals
-                            .insert(id.clone(), (applied.0, unapplied.0));
-                    }
-                });
-            }
-            Event::RefundReversed {
-                capture,
-                reversal,
-                applied,
-                unapplied,
-            } => {
-                self.with_capture(capture, |capture| {
-                    capture.take_again(applied.0, unapplied.0);
-                    capture.refunded = capture
-                        .refunded
-                        .saturating_sub(applied.0)
-                        .saturating_sub(unapplied.0);
-                    capture.reversals.insert(reversal.clone(), (0, 0));
-                });
-            }
-            Event::DisputeOpened {
-                dispute,
-                capture,
-                amount,
-                ..
-            } => {
-                let open = Dispute {
-                    capture: capture.clone(),
-                    amount: *amount,
-                    outcome: None,
-                };
-                self.disputes.insert(dispute.clone(), open);
-            }
-            Event::DisputeClosed {
-                dispute,
-                capture,
-                outcome,
-                applied,
-                unapplied,
-            } => {
-                self.with_capture(capture, |capture| capture.give_back(applied.0, unapplied.0));
-                if let Some(known) = self.disputes.get_mut(dispute) {
-                    known.outcome = Some(*outcome);
-                }
-            }
-            Event::PayerNoticeRecorded { .. } => self.notices = self.notices.saturating_add(1),
-            Event::ExceptionOpened {
-                case, kind, about, ..
-            } => {
-                self.cases.insert(
-                    case.clone(),
-                    Case {
-                        kind: *kind,
-                        about: about.clone(),
-                        open: true,
-                    },
-                );
-            }
-            Event::ExceptionResolved { case, .. } => {
-                if let Some(known) = self.cases.get_mut(case) {
-                    known.open = false;
-                }
-            }
-        }
-    }
-
-    fn with_attempt(&mut self, number: u32, change: impl FnOnce(&mut Attempt)) {
-        if let Some(attempt) = self.attempts.get_mut(&number) {
-            change(attempt);
-        }
-    }
-
-    fn with_capture(&mut self, key: &CaptureKey, change: impl FnOnce(&mut Capture)) {
-        if let Some(capture) = self.captures.get_mut(key) {
-            change(capture);
-        }
     }
 }

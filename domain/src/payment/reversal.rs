@@ -2,23 +2,24 @@
 //! unapplied part of their capture first; only the applied part changes the label.
 
 use super::command::RecordFacts;
-use super::event::{CaptureKey, DisputeOutcome, Event, RefundKind, Resolution};
+use super::event::{CaptureKey, DisputeOutcome, Event, Part, RefundKind, Resolution};
 use super::exception::ExceptionKind;
 use super::fact::{Fact, FactKind, RefundAmount};
 use super::label::Label;
 use super::outcome::Outcome;
 use super::recording::Recording;
+use super::refund::{Refund, RefundState};
 use super::request::{Capture, Dispute};
-use crate::ids::{CaseId, ProviderRef};
+use crate::ids::{CaseId, ProviderRef, RefundId};
 use crate::money::{MinorText, Money, Sum};
 use crate::time::Timestamp;
 
 impl Recording {
-    /// Rows F3, F4, F7 to F16 and C6.
+    /// Rows F3 to F5, F7 to F16 and C6.
     pub(super) fn reversal(
         &mut self,
         command: &RecordFacts,
-        attempt_no: u32,
+        attempt_no: Option<u32>,
         fact: &Fact,
     ) -> Outcome {
         let Some((key, capture)) = self.reversed_capture(command, attempt_no, fact) else {
@@ -27,7 +28,14 @@ impl Recording {
         match &fact.kind {
             FactKind::Voided { reversal } => {
                 let all = capture.applied + capture.unapplied;
-                self.settle(&key, &capture, RefundKind::Void, reversal.as_ref(), all)
+                self.settle(
+                    &key,
+                    &capture,
+                    RefundKind::Void,
+                    reversal.as_ref(),
+                    all,
+                    true,
+                )
             }
             FactKind::Refunded {
                 amount: RefundAmount::Cumulative(sum),
@@ -42,12 +50,26 @@ impl Recording {
                 reversal,
             } => {
                 let more = sum.minor().saturating_sub(capture.refunded);
-                self.settle(&key, &capture, RefundKind::Refund, reversal.as_ref(), more)
+                self.settle(
+                    &key,
+                    &capture,
+                    RefundKind::Refund,
+                    reversal.as_ref(),
+                    more,
+                    true,
+                )
             }
             FactKind::Refunded {
                 amount: RefundAmount::Delta(money),
                 reversal: Some(id),
-            } => self.settle(&key, &capture, RefundKind::Refund, Some(id), money.minor()),
+            } => self.settle(
+                &key,
+                &capture,
+                RefundKind::Refund,
+                Some(id),
+                money.minor(),
+                false,
+            ),
             FactKind::Refunded {
                 amount: RefundAmount::Delta(_),
                 reversal: None,
@@ -55,6 +77,10 @@ impl Recording {
                 self.contradicts(&key) // A repeat could not be told from a second refund.
             }
             FactKind::RefundFailed { reversal } => {
+                if let Some(refund) = self.refund_that_failed(&key, &capture, reversal.as_ref()) {
+                    self.refund_failed(&refund, fact.provider_status.clone()); // row F5
+                    return Outcome::Applied;
+                }
                 self.refund_came_back(&key, &capture, reversal.as_ref())
             }
             FactKind::DisputeOpened {
@@ -83,7 +109,7 @@ impl Recording {
     fn reversed_capture(
         &self,
         command: &RecordFacts,
-        attempt_no: u32,
+        attempt_no: Option<u32>,
         fact: &Fact,
     ) -> Option<(CaptureKey, Capture)> {
         let observation = &command.observation;
@@ -98,25 +124,27 @@ impl Recording {
                 .filter(|_| told_by_its_account);
             return known.map(|(key, capture)| (key.clone(), capture.clone()));
         }
-        let mut candidates =
-            self.request
-                .captures()
-                .iter()
-                .filter(|(key, capture)| match &fact.transaction {
-                    Some(transaction) => {
-                        key.transaction == *transaction
-                            && key.provider == observation.provider
-                            && key.account == observation.account
-                    }
-                    None => capture.attempt_no == attempt_no,
-                });
-        let (key, capture) = candidates.next()?;
-        candidates
-            .next()
-            .is_none()
-            .then(|| (key.clone(), capture.clone()))
+        let found = match &fact.transaction {
+            Some(transaction) => self.request.capture(&CaptureKey {
+                provider: observation.provider.clone(),
+                account: observation.account.clone(),
+                transaction: transaction.clone(),
+            }),
+            None => {
+                let of_attempt =
+                    |capture: &Capture| attempt_no.is_some() && capture.attempt_no == attempt_no;
+                let mut all = self
+                    .request
+                    .captures()
+                    .iter()
+                    .filter(|(_, capture)| of_attempt(capture));
+                all.next().filter(|_| all.next().is_none())
+            }
+        };
+        found.map(|(key, capture)| (key.clone(), capture.clone()))
     }
 
+    /// Money went back. What refunds of ours explain is theirs; the rest nobody here asked for.
     fn settle(
         &mut self,
         key: &CaptureKey,
@@ -124,41 +152,37 @@ impl Recording {
         kind: RefundKind,
         reversal: Option<&ProviderRef>,
         minor: i64,
+        total: bool,
     ) -> Outcome {
         let repeated = reversal.is_some_and(|id| capture.reversals.contains_key(id));
         if repeated || minor <= 0 {
             return Outcome::Duplicate; // row F8
         }
-        let (applied, unapplied) = parts(capture, minor);
-        let settled = applied + unapplied;
-        if settled > 0 {
-            self.push(Event::RefundSettled {
-                capture: key.clone(),
-                kind,
-                reversal: reversal.cloned(),
-                applied: MinorText(applied),
-                unapplied: MinorText(unapplied),
-                cumulative: Sum::new(capture.refunded + settled, capture.amount.currency()),
-                requested: false,
-            });
+        let (ours, rest) = self.refunds_told(key, reversal, minor, total);
+        let mut settled = 0;
+        for (refund, part) in ours {
+            settled += self.settle_ours(key, &refund, part, reversal);
         }
+        let (unasked, told) = (self.give_back(key, kind, reversal, rest, None), settled);
+        settled += unasked;
+        self.close_empty_cases(key, Resolution::Refunded);
         // The total told so far is the same in a repeat and another one in the next refund.
-        let told = capture.refunded.saturating_add(minor);
-        let about = reversal.map_or_else(|| format!("{key} {told}"), ToString::to_string);
+        let total_told = capture.refunded.saturating_add(minor);
+        let about = reversal.map_or_else(|| format!("{key} {total_told}"), ToString::to_string);
         let disputed = |dispute: &Dispute| {
             dispute.capture == *key && dispute.outcome != Some(DisputeOutcome::Won)
         };
         if self.request.disputes().values().any(disputed) {
             self.open_case(ExceptionKind::RefundAndDispute, about, Some(key)); // row F14
         } else {
-            if settled < minor {
+            if unasked < minor - told && settled < minor {
                 self.contradicts(key);
             }
             let case = match kind {
                 RefundKind::Refund => ExceptionKind::UnrequestedRefund, // row F7
                 RefundKind::Void => ExceptionKind::UnrequestedVoid,     // row F10
             };
-            if settled > 0 {
+            if unasked > 0 {
                 self.open_case(case, about, Some(key));
             }
         }
@@ -169,6 +193,66 @@ impl Recording {
         }
     }
 
+    /// A refund of ours settled, with `minor` of its money. Gives how much that was.
+    pub(super) fn settle_ours(
+        &mut self,
+        key: &CaptureKey,
+        refund: &RefundId,
+        minor: i64,
+        reversal: Option<&ProviderRef>,
+    ) -> i64 {
+        let asked = self.request.refunds().get(refund).map(|known| known.minor);
+        let settled = self.give_back(key, RefundKind::Refund, reversal, minor, Some(refund));
+        if asked != Some(settled) {
+            self.contradicts(key);
+        }
+        self.settle_case(ExceptionKind::RefundUncertain, refund.as_str());
+        self.close_empty_cases(key, Resolution::Refunded);
+        settled
+    }
+
+    /// Takes `minor` out of the capture, never more than is there: a refund of ours out of its part
+    /// first, everything else out of the unapplied part first.
+    fn give_back(
+        &mut self,
+        key: &CaptureKey,
+        kind: RefundKind,
+        reversal: Option<&ProviderRef>,
+        minor: i64,
+        refund: Option<&RefundId>,
+    ) -> i64 {
+        let Some(capture) = self.request.captures().get(key).cloned() else {
+            return 0;
+        };
+        let part = refund
+            .and_then(|id| self.request.refunds().get(id))
+            .map(|known| known.part);
+        let (applied, unapplied) = match part {
+            Some(Part::Applied) => {
+                let applied = minor.min(capture.applied);
+                (applied, (minor - applied).min(capture.unapplied))
+            }
+            Some(Part::Unapplied) | None => parts(&capture, minor),
+        };
+        let settled = applied + unapplied;
+        if settled > 0 {
+            self.push(Event::RefundSettled {
+                capture: key.clone(),
+                kind,
+                reversal: reversal.cloned(),
+                applied: MinorText(applied),
+                unapplied: MinorText(unapplied),
+                cumulative: Sum::new(
+                    capture.refunded.saturating_add(settled),
+                    capture.amount.currency(),
+                ),
+                requested: refund.is_some(),
+                refund: refund.cloned(),
+            });
+        }
+        settled
+    }
+
     /// The provider states a reversal that cannot be.
     fn contradicts(&mut self, key: &CaptureKey) -> Outcome {
         self.open_case(
@@ -177,6 +261,32 @@ impl Recording {
             Some(key),
         );
         Outcome::Refused
+    }
+
+    /// The refund of ours that a failure is about, when it is none that settled before: the one of that
+    /// id, or the only one under way.
+    fn refund_that_failed(
+        &self,
+        key: &CaptureKey,
+        capture: &Capture,
+        reversal: Option<&ProviderRef>,
+    ) -> Option<RefundId> {
+        if reversal.is_some_and(|id| capture.reversals.contains_key(id)) {
+            return None;
+        }
+        let mut open = self
+            .request
+            .refunds()
+            .iter()
+            .filter(|(_, refund)| refund.capture == *key && refund.at_the_provider());
+        let is_it = |(id, refund): &(&RefundId, &Refund)| match (reversal, &refund.state) {
+            (None, _) => true,
+            (Some(told), RefundState::Accepted(known)) => told == known,
+            (Some(told), _) => told.as_str() == id.as_str(),
+        };
+        let mut found = open.by_ref().filter(is_it);
+        let first = found.next()?;
+        found.next().is_none().then(|| first.0.clone())
     }
 
     /// Row F9.
@@ -284,6 +394,7 @@ impl Recording {
             applied: MinorText(applied),
             unapplied: MinorText(unapplied),
         });
+        self.close_empty_cases(&known.capture, Resolution::Refunded);
         if let Some(case) = self.case_of(dispute, outcome) {
             self.push(Event::ExceptionResolved {
                 case,
@@ -305,7 +416,7 @@ impl Recording {
             DisputeOutcome::Lost => kind == ExceptionKind::Dispute,
         };
         let mut cases = self.request.cases().iter();
-        let found = cases.find(|(_, case)| case.open && case.about == about && is_it(case.kind));
+        let found = cases.find(|(_, case)| case.open() && case.about == about && is_it(case.kind));
         found.map(|(id, _)| id.clone())
     }
 }

@@ -84,6 +84,42 @@ pub struct Rules {
     pub tolerance_minor: MinorText,
     /// Provider accounts that may be used, in order of preference.
     pub accounts: Vec<AccountSlug>,
+    /// Money that came provably in time and is told after expiry pays, without a person (row E7).
+    #[serde(default)]
+    pub auto_accept_on_time: bool,
+    /// Who may decide that it is paid without money.
+    #[serde(default)]
+    pub overrides: OverrideRules,
+}
+
+/// Who may decide against the evidence (rows H2 to H7).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OverrideRules {
+    /// False where nobody may.
+    pub allowed: bool,
+    /// From this many minor units on, the person who approves is not the one who proposed; 0 for
+    /// always.
+    pub four_eyes_from_minor: MinorText,
+    /// Business days (Monday to Friday, UTC) in which money must prove it.
+    pub prove_within_days: u8,
+}
+
+impl Default for OverrideRules {
+    fn default() -> Self {
+        Self {
+            allowed: true,
+            four_eyes_from_minor: MinorText(0),
+            prove_within_days: 5,
+        }
+    }
+}
+
+impl OverrideRules {
+    /// True when one person is not enough for this amount.
+    pub fn four_eyes(&self, amount: Money) -> bool {
+        amount.minor() >= self.four_eyes_from_minor.0
+    }
 }
 
 /// What happens to less than what is due.

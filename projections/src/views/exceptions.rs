@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use domain::codec::decode;
-use domain::ids::{CaseId, ClientId, MerchantId, OrderId, PaymentRequestId};
+use domain::ids::{CaseId, ClientId, MerchantId, OperatorId, OrderId, PaymentRequestId};
 use domain::money::Money;
 use domain::payment::event::Resolution;
 use domain::payment::exception::{ExceptionKind, Severity};
@@ -48,7 +48,7 @@ const SUBJECTS: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "exceptions",
-    version: 1,
+    version: 2,
     tables: &[TABLE, SUBJECTS],
 };
 
@@ -104,6 +104,8 @@ pub struct CaseRow {
     pub opened_at: Timestamp,
     /// Decide before.
     pub due: Timestamp,
+    /// Who looks after it.
+    pub assignee: Option<OperatorId>,
     /// What was decided.
     pub resolution: Option<Resolution>,
     /// By whom.
@@ -223,12 +225,14 @@ impl View for ExceptionsView {
                 let subject = subject(event, rows)?;
                 save(rows, &opened.row(subject, event, envelope))
             }
+            News::Assigned(id, to) => {
+                let mut case = known(rows, &id)?;
+                case.assignee = to;
+                (case.version, case.position) = (event.record.version, event.position);
+                save(rows, &case)
+            }
             News::Resolved(id, resolution) => {
-                let Some(mut case) = load::<CaseRow>(rows, id.as_str())? else {
-                    return Err(ApplyError::Impossible(
-                        "a case is resolved that was never opened".to_owned(),
-                    ));
-                };
+                let mut case = known(rows, &id)?;
                 case.state = CaseState::Resolved;
                 case.resolution = Some(resolution);
                 case.resolved_by = Some(envelope.actor.display());
@@ -251,6 +255,7 @@ enum News {
     Captured(CaptureKey, Money),
     Unmatched(CaptureKey, Money),
     Opened(Opened),
+    Assigned(CaseId, Option<OperatorId>),
     Resolved(CaseId, Resolution),
     Nothing,
 }
@@ -284,6 +289,7 @@ impl Opened {
             capture: self.capture,
             opened_at: envelope.recorded_at,
             due: self.due,
+            assignee: None,
             resolution: None,
             resolved_by: None,
             resolved_at: None,
@@ -296,6 +302,11 @@ impl Opened {
 fn subject(event: &Recorded, rows: &mut dyn Rows) -> Result<Subject, ApplyError> {
     let found = load(rows, event.stream.as_str())?;
     found.ok_or_else(|| ApplyError::Impossible("the stream's first event is missing".to_owned()))
+}
+
+fn known(rows: &mut dyn Rows, id: &CaseId) -> Result<CaseRow, ApplyError> {
+    load::<CaseRow>(rows, id.as_str())?
+        .ok_or_else(|| ApplyError::Impossible("a case that was never opened".to_owned()))
 }
 
 fn news(event: &Recorded, envelope: &Envelope) -> Result<News, ApplyError> {
@@ -342,7 +353,14 @@ fn of_request(told: Event) -> News {
         }
         Event::PaymentCaptured {
             capture, amount, ..
+        }
+        | Event::OverrideSubstantiated {
+            capture, amount, ..
+        }
+        | Event::CaptureReceived {
+            capture, amount, ..
         } => News::Captured(capture, amount),
+        Event::ExceptionAssigned { case, to } => News::Assigned(case, to),
         Event::ExceptionOpened {
             case,
             kind,
@@ -374,6 +392,21 @@ fn of_request(told: Event) -> News {
         | Event::RefundReversed { .. }
         | Event::DisputeOpened { .. }
         | Event::DisputeClosed { .. }
+        | Event::AttemptCancelRequested { .. }
+        | Event::CaptureAliasRecorded { .. }
+        | Event::UnappliedMoneyAccepted { .. }
+        | Event::UnappliedMoneyKept { .. }
+        | Event::CaptureReassigned { .. }
+        | Event::VerificationRevoked { .. }
+        | Event::RefundRequested { .. }
+        | Event::RefundSubmitted { .. }
+        | Event::RefundAccepted { .. }
+        | Event::RefundUncertain { .. }
+        | Event::RefundFailed { .. }
+        | Event::OverrideProposed { .. }
+        | Event::OverrideApproved { .. }
+        | Event::OverrideRejected { .. }
+        | Event::OverrideUnsubstantiated { .. }
         | Event::PayerNoticeRecorded { .. } => News::Nothing,
     }
 }

@@ -89,6 +89,8 @@ fn created(letter: char) -> Event {
             partial: PartialPolicy::RejectToReview,
             tolerance_minor: MinorText(0),
             accounts: vec![account().1],
+            auto_accept_on_time: false,
+            overrides: domain::payment::OverrideRules::default(),
         },
         supersedes: None,
         correlation_id: None,

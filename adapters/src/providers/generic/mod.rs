@@ -127,6 +127,7 @@ fn fact(profile: &Profile, body: &Value) -> Option<Fact> {
     let of_money = matches!(kind, FactKind::Captured | FactKind::Authorised);
     let stated = || money(body, &fields.amount, &fields.currency, profile.amount_unit);
     Some(Fact {
+        alias_of: None,
         our_reference: reference(body, &fields.our_reference),
         provider_order_ref: optional(&fields.provider_order_ref),
         transaction: reference(body, &fields.transaction),

@@ -650,3 +650,27 @@ fn a_tolerance_below_zero_tolerates_nothing_a12() {
         .label(Label::Pending)
         .money(0, DUE - 1);
 }
+
+#[test]
+fn look_ups_that_all_stayed_in_vain_are_told_to_a_person_a7() {
+    let silence = Command::ReportSilence { attempt_no: 1 };
+    let doubt = vec![created_with(|_| {}), started(1), uncertain(1)];
+    let opened = case(1, ExceptionKind::RegistrationUncertain, "attempt 1", late());
+    given(doubt)
+        .when(silence.clone())
+        .at(late())
+        .then([opened])
+        .label(Label::Pending);
+    given(pending()).when(silence).at(late()).then(Nothing);
+}
+
+#[test]
+fn a_status_that_stays_unknown_is_told_to_a_person_a17() {
+    let silence = Command::ReportSilence { attempt_no: 1 };
+    let opened = case(1, ExceptionKind::StatusUnknown, "attempt 1", late());
+    given(and(pending(), [progressed(1, Progress::Unknown)]))
+        .when(silence)
+        .at(late())
+        .then([opened])
+        .label(Label::Processing);
+}

@@ -5,7 +5,7 @@ use super::{Nothing, fold, given};
 use crate::payment::event::AttemptEnd;
 use crate::payment::evidence::EvidenceClass;
 use crate::payment::exception::ExceptionKind;
-use crate::payment::{Label, Outcome, decide};
+use crate::payment::{Event, Label, Outcome, decide};
 
 #[test]
 fn the_same_capture_again_changes_nothing_b1() {
@@ -148,4 +148,42 @@ fn a_second_payment_through_a_declined_attempt_is_kept_b3() {
         .label(Label::Paid)
         .money(DUE, DUE)
         .outcome(Outcome::Applied);
+}
+
+fn under_another_id(class: EvidenceClass) -> crate::payment::RecordFacts {
+    let mut fact = captured("t2", amd(DUE));
+    fact.alias_of = Some(reference("t1"));
+    says(class, [fact])
+}
+
+#[test]
+fn a_second_id_of_one_payment_is_no_second_payment_b4() {
+    let alias = Event::CaptureAliasRecorded {
+        capture: key("t1"),
+        alias: key("t2"),
+    };
+    let after = given(paid())
+        .when(under_another_id(EvidenceClass::LookedUp))
+        .at(open_time())
+        .then([alias])
+        .outcome(Outcome::Applied)
+        .label(Label::Paid)
+        .money(DUE, 0);
+    // What is told of the second id is told of the first.
+    let known = super::Given {
+        request: after.after,
+    };
+    known
+        .when(signed([refund_of("t2", DUE, "r1")]))
+        .at(open_time())
+        .label(Label::Refunded)
+        .money(0, 0);
+}
+
+#[test]
+fn a_message_alone_makes_no_alias_b3_b4() {
+    given(paid())
+        .when(under_another_id(EvidenceClass::Signed))
+        .at(open_time())
+        .money(DUE, DUE);
 }

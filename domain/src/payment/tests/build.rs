@@ -13,7 +13,9 @@ use crate::payment::event::{
 use crate::payment::evidence::{AccountRules, EvidenceClass, Mode};
 use crate::payment::exception::ExceptionKind;
 use crate::payment::fact::{Fact, FactKind, Observation, RefundAmount};
-use crate::payment::{CaptureKey, Command, Event, PartialPolicy, PricedBy, Rules, Terms};
+use crate::payment::{
+    CaptureKey, Command, Event, OverrideRules, PartialPolicy, PricedBy, Rules, Terms,
+};
 use crate::sealed::Commitment;
 use crate::time::{Precision, ProviderTime, Timestamp};
 
@@ -100,6 +102,8 @@ pub(super) fn terms() -> Terms {
             partial: PartialPolicy::RejectToReview,
             tolerance_minor: MinorText(0),
             accounts: vec![account("sim-main"), account("sim-two")],
+            auto_accept_on_time: false,
+            overrides: OverrideRules::default(),
         },
         supersedes: None,
         correlation_id: None,
@@ -310,6 +314,7 @@ pub(super) fn refund_settled(
         unapplied: MinorText(unapplied),
         cumulative: sum(cumulative),
         requested: false,
+        refund: None,
     }
 }
 
@@ -531,6 +536,7 @@ pub(super) fn says(class: EvidenceClass, facts: impl IntoIterator<Item = Fact>) 
             payee: None,
             one_phase: false,
         },
+        order_is_ours: true,
     }
 }
 

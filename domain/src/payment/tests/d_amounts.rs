@@ -262,3 +262,30 @@ fn parts_are_set_aside_when_the_time_is_over_d9() {
     .label(Label::Expired)
     .money(0, 90_000);
 }
+
+#[test]
+fn more_parts_than_one_append_can_set_aside_wait_for_a_person_d2() {
+    let mut events = pending_with(accumulating);
+    let parts = u32::try_from(crate::payment::Refusal::PARTS_MAX).unwrap();
+    events.extend((1..=parts).map(|n| money_came(&format!("p{n}"), 100, 100, None)));
+    given(events)
+        .when(signed([captured("t1", amd(100))]))
+        .at(open_time())
+        .label(Label::PartiallyPaid)
+        .money(i64::from(parts) * 100, 100);
+}
+
+#[test]
+fn a_message_that_names_no_account_is_asked_about_d7() {
+    let facts =
+        || signed([captured("t1", amd(DUE))]).rules(|rules| rules.payee = Some("m-1".into()));
+    given(pending())
+        .when(facts())
+        .at(open_time())
+        .then(Nothing)
+        .outcome(Outcome::LookUp);
+    given(pending())
+        .when(facts().without_look_up())
+        .at(open_time())
+        .label(Label::Paid);
+}

@@ -368,3 +368,53 @@ fn money_on_a_replaced_link_is_kept_e15() {
         .label(Label::Cancelled)
         .money(0, DUE);
 }
+
+fn in_time_and_late() -> crate::payment::RecordFacts {
+    looked_up([captured_at("t1", amd(DUE), to_the_second("11:59:00"))])
+}
+
+#[test]
+fn a_scenario_may_let_money_in_time_pay_late_e7() {
+    let events = || {
+        and(
+            pending_with(|terms| terms.rules.auto_accept_on_time = true),
+            [expired()],
+        )
+    };
+    let paid = given(events())
+        .when(in_time_and_late())
+        .at(late())
+        .label(Label::Paid)
+        .money(DUE, 0);
+    let verified = paid.decided.unwrap().pop();
+    assert!(
+        matches!(verified, Some(Event::PaymentVerified { late: true, .. })),
+        "{verified:?}"
+    );
+    // Another request stands for the order: it must not be paid twice.
+    let mut taken = in_time_and_late();
+    taken.order_is_ours = false;
+    given(events())
+        .when(taken)
+        .at(late())
+        .label(Label::Expired)
+        .money(0, DUE);
+}
+
+#[test]
+fn a_provider_is_asked_to_end_an_attempt_once_e13() {
+    let ask = || Command::RequestAttemptCancel { attempt_no: 1 };
+    let asked = given(processing()).when(ask()).at(open_time());
+    let asked = asked
+        .then([Event::AttemptCancelRequested { attempt_no: 1 }])
+        .label(Label::Processing);
+    assert!(asked.after.unwrap().cancel_pending());
+    given(paid())
+        .when(ask())
+        .at(open_time())
+        .then(Refusal::AlreadyPaid);
+    given(and(pending(), [failed(1, AttemptEnd::Declined)]))
+        .when(ask())
+        .at(open_time())
+        .then(Nothing);
+}

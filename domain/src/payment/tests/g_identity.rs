@@ -70,7 +70,10 @@ fn unproved_foreign_attempts_share_one_case_g3() {
 
 #[test]
 fn money_that_paid_another_request_is_only_told_g4() {
-    let reuse = || Command::RecordReuse { capture: key("t9") };
+    let reuse = || Command::OpenCase {
+        kind: ExceptionKind::TxnReused,
+        about: key("t9").to_string(),
+    };
     for events in [pending(), paid(), expired_unpaid()] {
         let before = given(events.clone()).request.unwrap();
         given(events)

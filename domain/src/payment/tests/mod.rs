@@ -11,8 +11,11 @@ mod c_order;
 mod cases_page;
 mod d_amounts;
 mod e_closing;
+mod e_people;
+mod f_refunds;
 mod f_reversals;
 mod g_identity;
+mod h_overrides;
 mod h_people;
 mod matrix;
 mod properties;
@@ -171,6 +174,8 @@ pub(super) fn assert_conserved(request: &Request) {
             capture.unapplied,
             capture.returned_applied,
             capture.returned_unapplied,
+            capture.moved,
+            capture.kept,
         ];
         assert!(places.iter().all(|minor| *minor >= 0), "{key}: {capture:?}");
         let sum: i128 = places.iter().map(|minor| i128::from(*minor)).sum();

@@ -7,13 +7,19 @@ use proptest::sample::select;
 use super::build::*;
 use super::{Given, fold};
 use crate::codec::{decode, encode};
+use crate::ids::{CaseId, OperatorId, ProposalId, RefundId, TransferId};
 use crate::money::{MinorText, Money};
-use crate::payment::event::{CancelledBy, NoticeKind, VerificationMethod};
+use crate::payment::event::{CancelledBy, Grounds, NoticeKind, Part, Proposed, VerificationMethod};
 use crate::payment::evidence::EvidenceClass;
 use crate::payment::exception::ExceptionKind;
 use crate::payment::fact::{Fact, FactKind, RefundAmount};
-use crate::payment::{Command, Event, ExpiryCheck, Label, PartialPolicy, Request, Terms};
+use crate::payment::request::Closure;
+use crate::payment::{
+    Command, Event, ExpiryCheck, Label, PartialPolicy, Propose, RefundAnswer, Request,
+    RequestRefund, Resolve, Terms, Transfer,
+};
 use crate::record::tests::envelope;
+use crate::stream::StreamId;
 use crate::time::Timestamp;
 
 /// Amounts that are small, near what is due, and as large as 64 bits hold.
@@ -149,11 +155,99 @@ fn order() -> impl Strategy<Value = Command> {
         1 => attempt().prop_map(|attempt_no| Command::RejectAttempt { attempt_no, provider_status: None }),
         1 => attempt().prop_map(|attempt_no| Command::DoubtAttempt { attempt_no, why: "timeout".into() }),
         1 => (attempt(), money()).prop_map(|(attempt_no, money)| precheck(attempt_no, money)),
-        1 => transaction().prop_map(|name| Command::RecordReuse { capture: key(name) }),
+        1 => transaction().prop_map(|name| Command::OpenCase { kind: ExceptionKind::TxnReused, about: key(name).to_string() }),
         2 => checks.prop_map(Command::Expire),
         1 => select(vec![CancelledBy::Client, CancelledBy::Superseded])
             .prop_map(|by| Command::Cancel { by, superseded_by: None }),
+        3 => a_refund(),
+        4 => what_a_person_decides(),
+        2 => a_transfer(),
+        3 => an_override(),
         1 => Just(Command::RecordNotice { kind: NoticeKind::Message, media: "text/plain".into(), bytes: 4 }),
+    ]
+}
+
+fn letter() -> impl Strategy<Value = char> {
+    select(vec!['a', 'b', 'c'])
+}
+
+fn named<T>(prefix: &str, letter: char, parse: impl Fn(String) -> T) -> T {
+    parse(format!("{prefix}_{}", letter.to_string().repeat(26)))
+}
+
+fn a_refund() -> impl Strategy<Value = Command> {
+    let refund =
+        || letter().prop_map(|letter| named("rf", letter, |text| RefundId::parse(text).unwrap()));
+    let part = select(vec![Part::Applied, Part::Unapplied]);
+    let answer = prop_oneof![
+        select(vec!["r1", "r2"]).prop_map(|id| RefundAnswer::Accepted(reference(id))),
+        Just(RefundAnswer::Declined {
+            provider_status: None
+        }),
+        Just(RefundAnswer::Unknown {
+            why: "timeout".into()
+        }),
+    ];
+    prop_oneof![
+        (refund(), transaction(), part, minor()).prop_map(|(refund, name, part, minor)| {
+            Command::RequestRefund(RequestRefund {
+                refund,
+                capture: key(name),
+                part,
+                minor,
+            })
+        }),
+        refund().prop_map(|refund| Command::SubmitRefund { refund }),
+        (refund(), answer).prop_map(|(refund, answer)| Command::AnswerRefund { refund, answer }),
+    ]
+}
+
+fn what_a_person_decides() -> impl Strategy<Value = Command> {
+    let case = || {
+        (1..=6_u32).prop_map(|n| CaseId::parse(format!("payment_request-{}~{n}", id('a'))).unwrap())
+    };
+    let how = prop_oneof![
+        4 => vec(case(), 0..=1).prop_map(|with| Resolve::Accept { with }),
+        1 => letter().prop_map(|letter| Resolve::Refund {
+            refund: named("rf", letter, |text| RefundId::parse(text).unwrap()),
+        }),
+        1 => letter().prop_map(|letter| Resolve::Reassign {
+            transfer: named("tr", letter, |text| TransferId::parse(text).unwrap()),
+            to: id('b'),
+        }),
+        1 => Just(Resolve::KeepAsIncome),
+        1 => Just(Resolve::Dismiss),
+        1 => any::<bool>().prop_map(|settled| Resolve::RefundAnswer { settled, reversal: None }),
+    ];
+    (case(), how).prop_map(|(case, how)| Command::ResolveCase { case, how })
+}
+
+fn a_transfer() -> impl Strategy<Value = Command> {
+    (letter(), transaction(), money()).prop_map(|(letter, name, amount)| {
+        Command::ReceiveTransfer(Transfer {
+            transfer: named("tr", letter, |text| TransferId::parse(text).unwrap()),
+            from: StreamId::payment_request(&id('b')),
+            capture: key(name),
+            amount,
+            class: EvidenceClass::LookedUp,
+            provider_time: None,
+            refunded: MinorText(0),
+        })
+    })
+}
+
+fn an_override() -> impl Strategy<Value = Command> {
+    let proposal =
+        || letter().prop_map(|letter| named("ov", letter, |text| ProposalId::parse(text).unwrap()));
+    let person = || select(vec!["ani", "davit"]).prop_map(|name| OperatorId::parse(name).unwrap());
+    let decision = select(vec![Proposed::Pay, Proposed::Pay, Proposed::Revoke]);
+    prop_oneof![
+        3 => (proposal(), decision, person()).prop_map(|(proposal, decision, by)| {
+            Command::Propose(Propose { proposal, decision, by, grounds: Grounds::None })
+        }),
+        3 => (proposal(), person()).prop_map(|(proposal, by)| Command::Approve { proposal, by }),
+        1 => proposal().prop_map(|proposal| Command::Reject { proposal }),
+        1 => Just(Command::CheckOverrides),
     ]
 }
 
@@ -265,13 +359,16 @@ proptest! {
     }
 
     #[test]
-    fn a_payment_is_verified_at_most_once(terms in terms_of_any_scenario(), steps in steps(any_fact())) {
+    fn a_payment_is_verified_at_most_once_between_revocations(terms in terms_of_any_scenario(), steps in steps(any_fact())) {
         let (_, events) = live(terms, steps, read);
-        let verified = events.iter().filter(|event| matches!(event, Event::PaymentVerified { .. }));
-        prop_assert!(verified.count() <= 1);
+        let count = |which: fn(&Event) -> bool| events.iter().filter(|event| which(event)).count();
+        let verified = count(|event| matches!(event, Event::PaymentVerified { .. }));
+        let revoked = count(|event| matches!(event, Event::VerificationRevoked { .. }));
+        prop_assert!(verified <= revoked + 1);
     }
 
-    /// Reversals apart: what providers say of attempts and captures, timers, and callers.
+    /// Reversals apart: what providers say of attempts and captures, timers, and callers. People may
+    /// revoke, and answer for a refund that they asked for.
     #[test]
     fn no_notification_look_up_or_timer_takes_paid_back(
         terms in terms_of_any_scenario(),
@@ -280,7 +377,9 @@ proptest! {
         let mut paid = false;
         live(terms, steps, |request| {
             let label = request.label();
-            assert!(!paid || label == Label::Paid, "{label:?}");
+            let by_people = request.returned_applied() > 0
+                || *request.closure() == Closure::Cancelled(CancelledBy::Revoked);
+            assert!(!paid || label == Label::Paid || by_people, "{label:?}");
             paid = label == Label::Paid;
         });
     }
@@ -396,6 +495,7 @@ fn any_money_event() -> impl Strategy<Value = Event> {
             unapplied,
             cumulative: sum(0),
             requested: false,
+            refund: None,
         }),
         parts().prop_map(move |(capture, applied, unapplied)| Event::RefundReversed {
             capture,

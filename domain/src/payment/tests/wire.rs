@@ -2,7 +2,11 @@
 
 use super::build::*;
 use crate::codec::{DomainEvent, decode, encode};
-use crate::ids::{CorrelationId, CustomerRef, ItemCode, QuoteId};
+use crate::digest::Digest32;
+use crate::ids::{
+    CaseId, CorrelationId, CustomerRef, ItemCode, OperatorId, ProposalId, QuoteId, RefundId,
+    TransferId,
+};
 use crate::money::MinorText;
 use crate::payment::event::*;
 use crate::payment::evidence::{EvidenceClass, Mode};
@@ -11,6 +15,26 @@ use crate::payment::fact::{FactKind, RefundAmount};
 use crate::payment::terms::CatalogueLine;
 use crate::payment::{Label, PartialPolicy, PricedBy};
 use crate::record::tests::envelope;
+use crate::stream::StreamId;
+
+fn refund() -> RefundId {
+    RefundId::parse(format!("rf_{}", "a".repeat(26))).unwrap()
+}
+
+fn proposal() -> ProposalId {
+    ProposalId::parse(format!("ov_{}", "a".repeat(26))).unwrap()
+}
+
+/// A record of before the rules on late money and overrides is read with the careful ones.
+#[test]
+fn older_terms_are_read_with_careful_rules() {
+    let (_, pin) = pinned().remove(0);
+    let rules = r#""auto_accept_on_time":false,"overrides":{"allowed":true,"four_eyes_from_minor":"0","prove_within_days":5},"#;
+    let old = pin.replace(rules, "");
+    assert_ne!(old, pin);
+    let event: Event = serde_json::from_str(&old).unwrap();
+    assert_eq!(text(&event), pin);
+}
 
 /// Every event with all of its fields, and its text.
 fn pinned() -> Vec<(Event, &'static str)> {
@@ -74,10 +98,55 @@ fn pinned() -> Vec<(Event, &'static str)> {
         minor: MinorText(700),
         why: ExceptionKind::UnderpaidAtExpiry,
     };
+    let time = Some(to_the_second("11:29:00"));
+    let transfer = TransferId::parse(format!("tr_{}", "a".repeat(26))).unwrap();
+    let moved_out = Event::CaptureReassigned {
+        transfer: transfer.clone(),
+        to: id('b'),
+        capture: key("t1"),
+        amount: amd(700),
+        class: EvidenceClass::LookedUp,
+        provider_time: time,
+        refunded: MinorText(0),
+    };
+    let moved_in = Event::CaptureReceived {
+        transfer,
+        from: StreamId::payment_request(&id('b')),
+        capture: key("t1"),
+        amount: amd(700),
+        applied: MinorText(300),
+        unapplied: MinorText(400),
+        why: Some(ExceptionKind::Overpaid),
+        class: EvidenceClass::LookedUp,
+        provider_time: time,
+        refunded: MinorText(0),
+    };
+    let proposed = Event::OverrideProposed {
+        proposal: proposal(),
+        decision: Proposed::Pay,
+        by: OperatorId::parse("ani").unwrap(),
+        grounds: Grounds::None,
+        based_on: Digest32([7; 32]),
+        lapses_at: late(),
+    };
+    let approved = Event::OverrideApproved {
+        proposal: proposal(),
+        by: OperatorId::parse("davit").unwrap(),
+        prove_by: Some(late()),
+    };
+    let proved = Event::OverrideSubstantiated {
+        proposal: proposal(),
+        capture: key("t1"),
+        attempt_no: 1,
+        amount: amd(DUE),
+        class: EvidenceClass::Signed,
+        provider_time: time,
+        provider_status: Some("OK".into()),
+    };
     vec![
         (
             full_terms,
-            r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"150000"},"client":"shop-bot","correlation_id":"cart-5","customer_ref":"c-17","expires_at":"2026-10-05T12:00:00.000Z","id":"pr_aaaaaaaaaaaaaaaaaaaaaaaaaa","merchant":"shop","mode":"live","order_id":"order-1001","priced_by":{"by":"quote","quote_id":"qt_cccccccccccccccccccccccccc"},"rules":{"accounts":["sim-main","sim-two"],"partial":"reject_to_review","tolerance_minor":"0"},"scenario":"telegram-shop","supersedes":"pr_bbbbbbbbbbbbbbbbbbbbbbbbbb"},"type":"PaymentRequestCreated"}"#,
+            r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"150000"},"client":"shop-bot","correlation_id":"cart-5","customer_ref":"c-17","expires_at":"2026-10-05T12:00:00.000Z","id":"pr_aaaaaaaaaaaaaaaaaaaaaaaaaa","merchant":"shop","mode":"live","order_id":"order-1001","priced_by":{"by":"quote","quote_id":"qt_cccccccccccccccccccccccccc"},"rules":{"accounts":["sim-main","sim-two"],"auto_accept_on_time":false,"overrides":{"allowed":true,"four_eyes_from_minor":"0","prove_within_days":5},"partial":"reject_to_review","tolerance_minor":"0"},"scenario":"telegram-shop","supersedes":"pr_bbbbbbbbbbbbbbbbbbbbbbbbbb"},"type":"PaymentRequestCreated"}"#,
         ),
         (
             started(1),
@@ -103,6 +172,10 @@ fn pinned() -> Vec<(Event, &'static str)> {
             r#"{"data":{"attempt_no":1,"state":"processing"},"type":"AttemptProgressed"}"#,
         ),
         (
+            Event::AttemptCancelRequested { attempt_no: 1 },
+            r#"{"data":{"attempt_no":1},"type":"AttemptCancelRequested"}"#,
+        ),
+        (
             declined,
             r#"{"data":{"attempt_no":1,"provider_status":"51","why":"declined"},"type":"AttemptFailed"}"#,
         ),
@@ -111,12 +184,48 @@ fn pinned() -> Vec<(Event, &'static str)> {
             r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"150700"},"applied":"150000","attempt_no":1,"capture":"sim/sim-main/t1","class":"signed","provider_status":"OK","provider_time":{"at":"2026-10-05T11:29:00.000Z","precision":"second"},"unapplied":"700","why":"overpaid"},"type":"PaymentCaptured"}"#,
         ),
         (
+            Event::CaptureAliasRecorded {
+                capture: key("t1"),
+                alias: key("T1"),
+            },
+            r#"{"data":{"alias":"sim/sim-main/T1","capture":"sim/sim-main/t1"},"type":"CaptureAliasRecorded"}"#,
+        ),
+        (
+            Event::UnappliedMoneyAccepted {
+                capture: key("t1"),
+                minor: MinorText(700),
+            },
+            r#"{"data":{"capture":"sim/sim-main/t1","minor":"700"},"type":"UnappliedMoneyAccepted"}"#,
+        ),
+        (
+            Event::UnappliedMoneyKept {
+                capture: key("t1"),
+                minor: MinorText(700),
+            },
+            r#"{"data":{"capture":"sim/sim-main/t1","minor":"700"},"type":"UnappliedMoneyKept"}"#,
+        ),
+        (
+            moved_out,
+            r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"700"},"capture":"sim/sim-main/t1","class":"looked_up","provider_time":{"at":"2026-10-05T11:29:00.000Z","precision":"second"},"refunded":"0","to":"pr_bbbbbbbbbbbbbbbbbbbbbbbbbb","transfer":"tr_aaaaaaaaaaaaaaaaaaaaaaaaaa"},"type":"CaptureReassigned"}"#,
+        ),
+        (
+            moved_in,
+            r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"700"},"applied":"300","capture":"sim/sim-main/t1","class":"looked_up","from":"payment_request-pr_bbbbbbbbbbbbbbbbbbbbbbbbbb","provider_time":{"at":"2026-10-05T11:29:00.000Z","precision":"second"},"refunded":"0","transfer":"tr_aaaaaaaaaaaaaaaaaaaaaaaaaa","unapplied":"400","why":"overpaid"},"type":"CaptureReceived"}"#,
+        ),
+        (
             aside,
             r#"{"data":{"capture":"sim/sim-main/t1","minor":"700","why":"underpaid_at_expiry"},"type":"CaptureUnapplied"}"#,
         ),
         (
             verified,
             r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"149997"},"capture":"sim/sim-main/t1","late":false,"method":"status_lookup","paid_at":"2026-10-05T11:29:00.000Z","rounding_minor":"3"},"type":"PaymentVerified"}"#,
+        ),
+        (
+            Event::VerificationRevoked {
+                proposal: proposal(),
+                amount: sum(DUE),
+            },
+            r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"150000"},"proposal":"ov_aaaaaaaaaaaaaaaaaaaaaaaaaa"},"type":"VerificationRevoked"}"#,
         ),
         (
             expired(),
@@ -135,6 +244,40 @@ fn pinned() -> Vec<(Event, &'static str)> {
                 superseded_by: Some(id('b')),
             },
             r#"{"data":{"by":"superseded","superseded_by":"pr_bbbbbbbbbbbbbbbbbbbbbbbbbb"},"type":"PaymentRequestCancelled"}"#,
+        ),
+        (
+            Event::RefundRequested {
+                refund: refund(),
+                capture: key("t1"),
+                part: Part::Unapplied,
+                minor: MinorText(700),
+            },
+            r#"{"data":{"capture":"sim/sim-main/t1","minor":"700","part":"unapplied","refund":"rf_aaaaaaaaaaaaaaaaaaaaaaaaaa"},"type":"RefundRequested"}"#,
+        ),
+        (
+            Event::RefundSubmitted { refund: refund() },
+            r#"{"data":{"refund":"rf_aaaaaaaaaaaaaaaaaaaaaaaaaa"},"type":"RefundSubmitted"}"#,
+        ),
+        (
+            Event::RefundAccepted {
+                refund: refund(),
+                reversal: reference("r1"),
+            },
+            r#"{"data":{"refund":"rf_aaaaaaaaaaaaaaaaaaaaaaaaaa","reversal":"r1"},"type":"RefundAccepted"}"#,
+        ),
+        (
+            Event::RefundUncertain {
+                refund: refund(),
+                why: "timeout".into(),
+            },
+            r#"{"data":{"refund":"rf_aaaaaaaaaaaaaaaaaaaaaaaaaa","why":"timeout"},"type":"RefundUncertain"}"#,
+        ),
+        (
+            Event::RefundFailed {
+                refund: refund(),
+                provider_status: Some("51".into()),
+            },
+            r#"{"data":{"provider_status":"51","refund":"rf_aaaaaaaaaaaaaaaaaaaaaaaaaa"},"type":"RefundFailed"}"#,
         ),
         (
             refund_settled(RefundKind::Refund, Some("r1"), 300, 700, 1000),
@@ -157,8 +300,40 @@ fn pinned() -> Vec<(Event, &'static str)> {
             r#"{"data":{"bytes":9,"kind":"screenshot","media":"image/png"},"type":"PayerNoticeRecorded"}"#,
         ),
         (
+            proposed,
+            r#"{"data":{"based_on":"0707070707070707070707070707070707070707070707070707070707070707","by":"ani","decision":"pay","grounds":"none","lapses_at":"2026-10-05T12:10:00.000Z","proposal":"ov_aaaaaaaaaaaaaaaaaaaaaaaaaa"},"type":"OverrideProposed"}"#,
+        ),
+        (
+            approved,
+            r#"{"data":{"by":"davit","proposal":"ov_aaaaaaaaaaaaaaaaaaaaaaaaaa","prove_by":"2026-10-05T12:10:00.000Z"},"type":"OverrideApproved"}"#,
+        ),
+        (
+            Event::OverrideRejected {
+                proposal: proposal(),
+                why: RejectedWhy::Lapsed,
+            },
+            r#"{"data":{"proposal":"ov_aaaaaaaaaaaaaaaaaaaaaaaaaa","why":"lapsed"},"type":"OverrideRejected"}"#,
+        ),
+        (
+            proved,
+            r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"150000"},"attempt_no":1,"capture":"sim/sim-main/t1","class":"signed","proposal":"ov_aaaaaaaaaaaaaaaaaaaaaaaaaa","provider_status":"OK","provider_time":{"at":"2026-10-05T11:29:00.000Z","precision":"second"}},"type":"OverrideSubstantiated"}"#,
+        ),
+        (
+            Event::OverrideUnsubstantiated {
+                proposal: proposal(),
+            },
+            r#"{"data":{"proposal":"ov_aaaaaaaaaaaaaaaaaaaaaaaaaa"},"type":"OverrideUnsubstantiated"}"#,
+        ),
+        (
             case_on(1, ExceptionKind::DuplicatePayment, "t1", open_time()),
             r#"{"data":{"about":"sim/sim-main/t1","capture":"sim/sim-main/t1","case":"payment_request-pr_aaaaaaaaaaaaaaaaaaaaaaaaaa~1","due":"2026-10-06T11:30:00.000Z","kind":"duplicate_payment","severity":"high"},"type":"ExceptionOpened"}"#,
+        ),
+        (
+            Event::ExceptionAssigned {
+                case: CaseId::parse(format!("payment_request-{}~1", id('a'))).unwrap(),
+                to: Some(OperatorId::parse("ani").unwrap()),
+            },
+            r#"{"data":{"case":"payment_request-pr_aaaaaaaaaaaaaaaaaaaaaaaaaa~1","to":"ani"},"type":"ExceptionAssigned"}"#,
         ),
         (
             resolved(1),
@@ -192,20 +367,38 @@ fn place(event: &Event) -> usize {
         Event::AttemptUncertain { .. } => 3,
         Event::AttemptPrechecked { .. } => 4,
         Event::AttemptProgressed { .. } => 5,
-        Event::AttemptFailed { .. } => 6,
-        Event::PaymentCaptured { .. } => 7,
-        Event::CaptureUnapplied { .. } => 8,
-        Event::PaymentVerified { .. } => 9,
-        Event::Expired { .. } => 10,
-        Event::ExpiryDeferred { .. } => 11,
-        Event::Cancelled { .. } => 12,
-        Event::RefundSettled { .. } => 13,
-        Event::RefundReversed { .. } => 14,
-        Event::DisputeOpened { .. } => 15,
-        Event::DisputeClosed { .. } => 16,
-        Event::PayerNoticeRecorded { .. } => 17,
-        Event::ExceptionOpened { .. } => 18,
-        Event::ExceptionResolved { .. } => 19,
+        Event::AttemptCancelRequested { .. } => 6,
+        Event::AttemptFailed { .. } => 7,
+        Event::PaymentCaptured { .. } => 8,
+        Event::CaptureAliasRecorded { .. } => 9,
+        Event::UnappliedMoneyAccepted { .. } => 10,
+        Event::UnappliedMoneyKept { .. } => 11,
+        Event::CaptureReassigned { .. } => 12,
+        Event::CaptureReceived { .. } => 13,
+        Event::CaptureUnapplied { .. } => 14,
+        Event::PaymentVerified { .. } => 15,
+        Event::VerificationRevoked { .. } => 16,
+        Event::Expired { .. } => 17,
+        Event::ExpiryDeferred { .. } => 18,
+        Event::Cancelled { .. } => 19,
+        Event::RefundRequested { .. } => 20,
+        Event::RefundSubmitted { .. } => 21,
+        Event::RefundAccepted { .. } => 22,
+        Event::RefundUncertain { .. } => 23,
+        Event::RefundFailed { .. } => 24,
+        Event::RefundSettled { .. } => 25,
+        Event::RefundReversed { .. } => 26,
+        Event::DisputeOpened { .. } => 27,
+        Event::DisputeClosed { .. } => 28,
+        Event::PayerNoticeRecorded { .. } => 29,
+        Event::OverrideProposed { .. } => 30,
+        Event::OverrideApproved { .. } => 31,
+        Event::OverrideRejected { .. } => 32,
+        Event::OverrideSubstantiated { .. } => 33,
+        Event::OverrideUnsubstantiated { .. } => 34,
+        Event::ExceptionOpened { .. } => 35,
+        Event::ExceptionAssigned { .. } => 36,
+        Event::ExceptionResolved { .. } => 37,
     }
 }
 
@@ -213,7 +406,7 @@ fn place(event: &Event) -> usize {
 fn the_list_of_types_is_the_list_of_variants() {
     let pinned = pinned();
     let places: Vec<usize> = pinned.iter().map(|(event, _)| place(event)).collect();
-    assert_eq!(places, (0..20).collect::<Vec<_>>());
+    assert_eq!(places, (0..38).collect::<Vec<_>>());
     let types: Vec<(String, u16)> = pinned
         .iter()
         .map(|(event, _)| encode(event))
@@ -285,11 +478,19 @@ fn the_words_inside_of_events_are_written_out() {
                 VerificationMethod::SignedNotification,
                 VerificationMethod::StatusLookup,
                 VerificationMethod::Settlement,
+                VerificationMethod::Override,
             ]
             .map(|word| text(&word)),
         ),
         words(&[DeferredWhy::Processing, DeferredWhy::Unknown].map(|word| text(&word))),
-        words(&[CancelledBy::Client, CancelledBy::Superseded].map(|word| text(&word))),
+        words(
+            &[
+                CancelledBy::Client,
+                CancelledBy::Superseded,
+                CancelledBy::Revoked,
+            ]
+            .map(|word| text(&word)),
+        ),
         words(&[RefundKind::Refund, RefundKind::Void].map(|word| text(&word))),
         words(&[DisputeOutcome::Won, DisputeOutcome::Lost].map(|word| text(&word))),
         words(
@@ -300,7 +501,21 @@ fn the_words_inside_of_events_are_written_out() {
             ]
             .map(|word| text(&word)),
         ),
-        words(&[Resolution::Settled, Resolution::Dismissed].map(|word| text(&word))),
+        words(
+            &[
+                Resolution::Settled,
+                Resolution::Accepted,
+                Resolution::Refunded,
+                Resolution::Reassigned,
+                Resolution::KeptAsIncome,
+                Resolution::Dismissed,
+            ]
+            .map(|word| text(&word)),
+        ),
+        words(&[Part::Applied, Part::Unapplied].map(|word| text(&word))),
+        words(&[Proposed::Pay, Proposed::Revoke].map(|word| text(&word))),
+        words(&[Grounds::Attached, Grounds::None].map(|word| text(&word))),
+        words(&[RejectedWhy::Rejected, RejectedWhy::Lapsed].map(|word| text(&word))),
         words(
             &[
                 Severity::Low,
@@ -328,13 +543,17 @@ fn the_words_inside_of_events_are_written_out() {
         "processing authorised unknown",
         "declined session_expired not_registered",
         "not_payable amount currency account other_attempt",
-        "signed_notification status_lookup settlement",
+        "signed_notification status_lookup settlement override",
         "processing unknown",
-        "client superseded",
+        "client superseded revoked",
         "refund void",
         "won lost",
         "screenshot message success_page",
-        "settled dismissed",
+        "settled accepted refunded reassigned kept_as_income dismissed",
+        "applied unapplied",
+        "pay revoke",
+        "attached none",
+        "rejected lapsed",
         "low medium high critical",
         "live test",
         "reject_to_review accumulate",
@@ -389,17 +608,22 @@ fn every_kind_of_exception_has_its_name_for_ever() {
         (K::PayerNotice, "payer_notice"),
         (K::UnrequestedRefund, "unrequested_refund"),
         (K::UnrequestedVoid, "unrequested_void"),
+        (K::RefundFailed, "refund_failed"),
+        (K::RefundUncertain, "refund_uncertain"),
         (K::RefundReversed, "refund_reversed"),
         (K::ReversalWithoutCapture, "reversal_without_capture"),
         (K::Dispute, "dispute"),
         (K::RefundAndDispute, "refund_and_dispute"),
+        (K::OverrideUnproven, "override_unproven"),
+        (K::OverrideUnsubstantiated, "override_unsubstantiated"),
+        (K::VerificationRevoked, "verification_revoked"),
     ];
     for (number, (kind, name)) in pins.into_iter().enumerate() {
         assert_eq!((kind as usize, kind.as_str()), (number, name));
         assert_eq!(text(&kind), format!("\"{name}\""));
     }
     assert_eq!(
-        K::RefundAndDispute as usize + 1,
+        K::VerificationRevoked as usize + 1,
         pins.len(),
         "a kind stands behind the last one"
     );

@@ -1,0 +1,424 @@
+//! Rows E9 and E15: people decide what becomes of money that waits. It is always in one place.
+
+use super::build::*;
+use super::{Given, Nothing, given};
+use crate::ids::{CaseId, OperatorId, TransferId};
+use crate::money::{MinorText, Money};
+use crate::payment::event::{CancelledBy, Resolution, VerificationMethod};
+use crate::payment::evidence::EvidenceClass;
+use crate::payment::exception::ExceptionKind;
+use crate::payment::{
+    Command, Event, Label, Outcome, RecordFacts, Refusal, Resolve, Target, Transfer, moved_to,
+};
+use crate::stream::StreamId;
+
+fn case_id(n: u32) -> CaseId {
+    CaseId::parse(format!("payment_request-{}~{n}", id('a'))).unwrap()
+}
+
+fn closed(n: u32, resolution: Resolution) -> Event {
+    Event::ExceptionResolved {
+        case: case_id(n),
+        resolution,
+    }
+}
+
+fn resolve(n: u32, how: Resolve) -> Command {
+    Command::ResolveCase {
+        case: case_id(n),
+        how,
+    }
+}
+
+fn accept(n: u32, with: &[u32]) -> Command {
+    resolve(
+        n,
+        Resolve::Accept {
+            with: with.iter().map(|n| case_id(*n)).collect(),
+        },
+    )
+}
+
+fn transfer_id() -> TransferId {
+    TransferId::parse(format!("tr_{}", "a".repeat(26))).unwrap()
+}
+
+fn reassign() -> Command {
+    resolve(
+        1,
+        Resolve::Reassign {
+            transfer: transfer_id(),
+            to: id('b'),
+        },
+    )
+}
+
+fn accepted(transaction: &str, minor: i64) -> Event {
+    Event::UnappliedMoneyAccepted {
+        capture: key(transaction),
+        minor: MinorText(minor),
+    }
+}
+
+fn late_verified(transaction: &str) -> Event {
+    let method = VerificationMethod::StatusLookup;
+    let mut event = verified_by(method, transaction, None, 0);
+    if let Event::PaymentVerified { late, .. } = &mut event {
+        *late = true;
+    }
+    event
+}
+
+/// Expired, with money that came too late, case 1.
+fn late_money(money: Money) -> Vec<Event> {
+    waiting(expired_unpaid(), money, ExceptionKind::LatePayment)
+}
+
+fn waiting(events: Vec<Event>, money: Money, why: ExceptionKind) -> Vec<Event> {
+    let came = unapplied("t1", money, why, EvidenceClass::LookedUp);
+    and(events, [came, case_on(1, why, "t1", late())])
+}
+
+fn reassigned() -> Event {
+    Event::CaptureReassigned {
+        transfer: transfer_id(),
+        to: id('b'),
+        capture: key("t1"),
+        amount: amd(DUE),
+        class: EvidenceClass::LookedUp,
+        provider_time: None,
+        refunded: MinorText(0),
+    }
+}
+
+fn arrives(money: Money) -> Command {
+    Command::ReceiveTransfer(Transfer {
+        transfer: transfer_id(),
+        from: StreamId::payment_request(&id('b')),
+        capture: key("t1"),
+        amount: money,
+        class: EvidenceClass::LookedUp,
+        provider_time: None,
+        refunded: MinorText(0),
+    })
+}
+
+fn received(money: Money, applied: i64, why: Option<ExceptionKind>) -> Event {
+    Event::CaptureReceived {
+        transfer: transfer_id(),
+        from: StreamId::payment_request(&id('b')),
+        capture: key("t1"),
+        amount: money,
+        applied: MinorText(applied),
+        unapplied: MinorText(money.minor() - applied),
+        why,
+        class: EvidenceClass::LookedUp,
+        provider_time: None,
+        refunded: MinorText(0),
+    }
+}
+
+#[test]
+fn accepted_late_money_pays_late_e9() {
+    given(late_money(amd(DUE)))
+        .when(accept(1, &[]))
+        .at(late())
+        .then([
+            accepted("t1", DUE),
+            late_verified("t1"),
+            closed(1, Resolution::Accepted),
+        ])
+        .label(Label::Paid)
+        .money(DUE, 0);
+}
+
+#[test]
+fn what_is_more_than_is_due_stays_in_its_case_e9() {
+    let after = given(late_money(amd(DUE + 500)))
+        .when(accept(1, &[]))
+        .at(late());
+    let after = after
+        .then([accepted("t1", DUE), late_verified("t1")])
+        .label(Label::Paid)
+        .money(DUE, 500);
+    assert!(after.after.unwrap().in_review());
+}
+
+#[test]
+fn money_that_completes_nothing_is_not_accepted_e9() {
+    let missing = |minor| Refusal::NotEnough {
+        missing: MinorText(minor),
+    };
+    given(late_money(amd(DUE - 1)))
+        .when(accept(1, &[]))
+        .at(late())
+        .then(missing(1))
+        .money(0, DUE - 1);
+    let tolerant = |terms: &mut crate::payment::Terms| terms.rules.tolerance_minor = MinorText(1);
+    let short = waiting(
+        and(pending_with(tolerant), [expired()]),
+        amd(DUE - 1),
+        ExceptionKind::LatePayment,
+    );
+    given(short)
+        .when(accept(1, &[]))
+        .at(late())
+        .label(Label::Paid)
+        .money(DUE - 1, 0);
+}
+
+#[test]
+fn small_payments_are_accepted_together_e9() {
+    let second = unapplied(
+        "t2",
+        amd(60_000),
+        ExceptionKind::Underpaid,
+        EvidenceClass::LookedUp,
+    );
+    let both = and(
+        waiting(pending(), amd(90_000), ExceptionKind::Underpaid),
+        [second, case_on(2, ExceptionKind::Underpaid, "t2", late())],
+    );
+    given(both)
+        .when(accept(1, &[2]))
+        .at(open_time())
+        .then([
+            accepted("t1", 90_000),
+            accepted("t2", 60_000),
+            verified_by(VerificationMethod::StatusLookup, "t2", None, 0),
+            closed(1, Resolution::Accepted),
+            closed(2, Resolution::Accepted),
+        ])
+        .label(Label::Paid)
+        .money(DUE, 0);
+}
+
+#[test]
+fn money_that_is_not_the_orders_is_not_accepted_e9() {
+    for (money, why) in [
+        (usd(DUE), ExceptionKind::CurrencyMismatch),
+        (amd(DUE), ExceptionKind::AccountMismatch),
+    ] {
+        given(waiting(pending(), money, why))
+            .when(accept(1, &[]))
+            .at(open_time())
+            .then(Refusal::NotThisWay { kind: why });
+    }
+    let replaced = and(pending(), [cancelled(CancelledBy::Superseded)]);
+    given(waiting(replaced, amd(DUE), ExceptionKind::PaidSuperseded))
+        .when(accept(1, &[]))
+        .at(late())
+        .then(Refusal::Superseded);
+    given(waiting(paid(), amd(DUE), ExceptionKind::DuplicatePayment))
+        .when(accept(1, &[]))
+        .at(late())
+        .then(Refusal::AlreadyPaid);
+}
+
+#[test]
+fn a_case_that_holds_money_is_not_dismissed_e9() {
+    given(late_money(amd(DUE)))
+        .when(resolve(1, Resolve::Dismiss))
+        .at(late())
+        .then(Refusal::CaseHoldsMoney);
+    given(late_money(amd(DUE)))
+        .when(resolve(1, Resolve::KeepAsIncome))
+        .at(late())
+        .then([
+            Event::UnappliedMoneyKept {
+                capture: key("t1"),
+                minor: MinorText(DUE),
+            },
+            closed(1, Resolution::KeptAsIncome),
+        ])
+        .label(Label::Expired)
+        .money(0, 0);
+    let told = and(
+        pending(),
+        [case(
+            1,
+            ExceptionKind::TamperedTerms,
+            "attempt 1",
+            open_time(),
+        )],
+    );
+    given(told.clone())
+        .when(resolve(1, Resolve::Dismiss))
+        .at(open_time())
+        .then([closed(1, Resolution::Dismissed)]);
+    given(told)
+        .when(resolve(1, Resolve::KeepAsIncome))
+        .at(open_time())
+        .then(Refusal::NotThisWay {
+            kind: ExceptionKind::TamperedTerms,
+        });
+    given(disputed())
+        .when(resolve(1, Resolve::Dismiss))
+        .at(open_time())
+        .then(Refusal::NotThisWay {
+            kind: ExceptionKind::Dispute,
+        });
+}
+
+#[test]
+fn a_decided_case_is_decided_e9() {
+    let done = || {
+        and(
+            late_money(amd(DUE)),
+            [
+                Event::UnappliedMoneyKept {
+                    capture: key("t1"),
+                    minor: MinorText(DUE),
+                },
+                closed(1, Resolution::KeptAsIncome),
+            ],
+        )
+    };
+    given(done())
+        .when(accept(1, &[]))
+        .at(late())
+        .then(Refusal::CaseClosed);
+    given(done())
+        .when(resolve(1, Resolve::KeepAsIncome))
+        .at(late())
+        .then(Nothing);
+    given(done())
+        .when(resolve(9, Resolve::Dismiss))
+        .at(late())
+        .then(Refusal::UnknownCase);
+}
+
+#[test]
+fn somebody_looks_after_a_case_e9() {
+    let to = |name: &str| Command::AssignCase {
+        case: case_id(1),
+        to: Some(OperatorId::parse(name).unwrap()),
+    };
+    let event = Event::ExceptionAssigned {
+        case: case_id(1),
+        to: Some(OperatorId::parse("ani").unwrap()),
+    };
+    let assigned = given(late_money(amd(DUE)))
+        .when(to("ani"))
+        .at(late())
+        .then([event]);
+    let back = Command::AssignCase {
+        case: case_id(1),
+        to: None,
+    };
+    Given {
+        request: assigned.after,
+    }
+    .when(back)
+    .at(late())
+    .then([Event::ExceptionAssigned {
+        case: case_id(1),
+        to: None,
+    }]);
+}
+
+#[test]
+fn money_leaves_its_request_before_it_arrives_e15() {
+    let replaced = and(pending(), [cancelled(CancelledBy::Superseded)]);
+    given(waiting(replaced, amd(DUE), ExceptionKind::PaidSuperseded))
+        .when(reassign())
+        .at(late())
+        .then([reassigned(), closed(1, Resolution::Reassigned)])
+        .label(Label::Cancelled)
+        .money(0, 0);
+    let to_itself = resolve(
+        1,
+        Resolve::Reassign {
+            transfer: transfer_id(),
+            to: id('a'),
+        },
+    );
+    given(late_money(amd(DUE)))
+        .when(to_itself)
+        .at(late())
+        .then(Refusal::SameRequest);
+}
+
+#[test]
+fn money_that_arrives_pays_what_is_open_e15() {
+    given(pending())
+        .when(arrives(amd(DUE)))
+        .at(open_time())
+        .then([
+            received(amd(DUE), DUE, None),
+            verified_by(VerificationMethod::StatusLookup, "t1", None, 0),
+        ])
+        .label(Label::Paid)
+        .money(DUE, 0);
+}
+
+#[test]
+fn money_that_arrives_is_never_refused_e15() {
+    for (events, label, why) in [
+        (expired_unpaid(), Label::Expired, ExceptionKind::LatePayment),
+        (
+            cancelled_unpaid(),
+            Label::Cancelled,
+            ExceptionKind::PaidAfterCancel,
+        ),
+    ] {
+        given(events)
+            .when(arrives(amd(DUE)))
+            .at(late())
+            .then([
+                received(amd(DUE), 0, Some(why)),
+                case_on(1, why, "t1", late()),
+            ])
+            .label(label)
+            .money(0, DUE);
+    }
+    let twice = and(
+        pending(),
+        [money_came("t9", DUE, DUE, None), verified("t9")],
+    );
+    given(twice)
+        .when(arrives(amd(DUE)))
+        .at(open_time())
+        .label(Label::Paid)
+        .money(DUE, DUE);
+}
+
+#[test]
+fn money_that_comes_back_is_counted_once_e15() {
+    let gone = and(
+        late_money(amd(DUE)),
+        [reassigned(), closed(1, Resolution::Reassigned)],
+    );
+    given(gone).when(arrives(amd(DUE))).at(late()).money(0, DUE);
+}
+
+#[test]
+fn what_is_told_of_money_that_left_is_recorded_where_it_is_e15() {
+    let gone = and(
+        late_money(amd(DUE)),
+        [reassigned(), closed(1, Resolution::Reassigned)],
+    );
+    let request = super::fold(None, &gone).unwrap();
+    let facts = looked_up([refunded_so_far("t1", DUE)]);
+    let fact = &facts.observation.facts[0];
+    assert_eq!(
+        moved_to(&request, &facts, 1, fact),
+        Some((id('b'), key("t1")))
+    );
+    let stays = super::fold(None, &late_money(amd(DUE))).unwrap();
+    assert_eq!(moved_to(&stays, &facts, 1, fact), None);
+    // There it is recorded without an attempt of that request.
+    let there = RecordFacts {
+        target: Target::Moved,
+        ..facts
+    };
+    let arrived = given(pending()).when(arrives(amd(DUE))).at(open_time());
+    Given {
+        request: arrived.after,
+    }
+    .when(there)
+    .at(open_time())
+    .outcome(Outcome::Applied)
+    .label(Label::Refunded)
+    .money(0, 0);
+}
