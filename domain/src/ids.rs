@@ -172,10 +172,6 @@ ids! {
     TransferId, "transfer id", |text| prefixed(text, "tr_", 26), "tr_ and 26 characters of a-z, 2-7";
     /// One event for one subscriber: `dlv_` and 32 characters.
     DeliveryId, "delivery id", |text| prefixed(text, "dlv_", 32), "dlv_ and 32 characters of a-z, 2-7";
-    /// What a person is asked to decide: the id that its proposer was given.
-    ProposalId, "proposal id",
-        |text| (1..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-~".contains(&b)),
-        "1 to 200 characters of a-z, 0-9, '_', '-' and '~'";
     /// An exception's case: its stream, `~` and a number.
     CaseId, "case id",
         |text| text.split_once('~').is_some_and(|(stream, n)| !stream.is_empty() && n.parse::<u32>().is_ok()),

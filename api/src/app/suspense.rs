@@ -127,7 +127,10 @@ impl App {
             }
             Err(RecordFailure::Append(AppendError::ClaimTaken { owner, .. })) => {
                 if let Some(owner) = request_of(&owner) {
-                    let command = Command::RecordReuse { capture };
+                    let command = Command::OpenCase {
+                        kind: ExceptionKind::TxnReused,
+                        about: capture.to_string(),
+                    };
                     self.execute(&owner, context, &command).await?;
                 }
                 Ok(Outcome::Refused)

@@ -127,8 +127,8 @@ mod tests {
         caller(Who::Operator(OperatorId::parse(id).unwrap()))
     }
 
-    fn proposal(id: &str) -> ProposalId {
-        ProposalId::parse(id).unwrap()
+    fn proposal(letter: char) -> ProposalId {
+        ProposalId::parse(format!("ov_{}", letter.to_string().repeat(26))).unwrap()
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -147,14 +147,14 @@ mod tests {
     fn a_ticket_is_for_one_person_one_proposal_and_five_minutes() {
         let key = InstanceKey::new([7; 32]);
         let ann = OperatorId::parse("ann").unwrap();
-        let ticket = issue(&key, &ann, &proposal("p-1"), at(300));
+        let ticket = issue(&key, &ann, &proposal('a'), at(300));
         let text = ticket.reveal().to_owned();
         for (who, id, seconds, refused) in [
-            ("ann", "p-1", 0, None),
-            ("ann", "p-1", 299, None),
-            ("ann", "p-1", 300, Some(TicketRefusal::Expired)),
-            ("bob", "p-1", 0, Some(TicketRefusal::NotTheirs)),
-            ("ann", "p-2", 0, Some(TicketRefusal::NotTheirs)),
+            ("ann", 'a', 0, None),
+            ("ann", 'a', 299, None),
+            ("ann", 'a', 300, Some(TicketRefusal::Expired)),
+            ("bob", 'a', 0, Some(TicketRefusal::NotTheirs)),
+            ("ann", 'b', 0, Some(TicketRefusal::NotTheirs)),
         ] {
             let caller = person(who);
             let checked = check(&key, &caller, &proposal(id), &text, at(seconds));
@@ -167,7 +167,7 @@ mod tests {
     fn nobody_makes_or_prolongs_a_ticket() {
         let key = InstanceKey::new([7; 32]);
         let (ann, caller) = (OperatorId::parse("ann").unwrap(), person("ann"));
-        let text = issue(&key, &ann, &proposal("p-1"), at(300))
+        let text = issue(&key, &ann, &proposal('a'), at(300))
             .reveal()
             .to_owned();
         let other = InstanceKey::new([8; 32]);
@@ -177,11 +177,11 @@ mod tests {
             text.replacen("cft", "cf", 1),
             format!("{text}_"),
             text[..text.len() - 1].to_owned(),
-            issue(&other, &ann, &proposal("p-1"), at(300))
+            issue(&other, &ann, &proposal('a'), at(300))
                 .reveal()
                 .to_owned(),
         ] {
-            let checked = check(&key, &caller, &proposal("p-1"), &forged, at(0));
+            let checked = check(&key, &caller, &proposal('a'), &forged, at(0));
             assert_eq!(refusal(checked), Some(TicketRefusal::NotTheirs), "{forged}");
         }
     }
@@ -190,9 +190,9 @@ mod tests {
     fn a_client_never_approves_whatever_it_shows() {
         let key = InstanceKey::new([7; 32]);
         let ann = OperatorId::parse("ann").unwrap();
-        let ticket = issue(&key, &ann, &proposal("p-1"), at(300));
+        let ticket = issue(&key, &ann, &proposal('a'), at(300));
         let client = caller(Who::Client(ClientId::parse("ann").unwrap()));
-        let checked = check(&key, &client, &proposal("p-1"), ticket.reveal(), at(0));
+        let checked = check(&key, &client, &proposal('a'), ticket.reveal(), at(0));
         assert!(matches!(checked, Err(AppError::Forbidden { .. })));
     }
 }

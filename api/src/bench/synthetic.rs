@@ -162,6 +162,7 @@ fn said(provider: &ProviderCode, account: &AccountSlug, fact: Fact, now: Timesta
             payee: None,
             one_phase: true,
         },
+        order_is_ours: true,
     }))
 }
 
