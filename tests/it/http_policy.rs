@@ -295,7 +295,9 @@ fn body(route: Route) -> Option<Value> {
         ("GET" | "DELETE", _) => None,
         // Nobody: a bearer token is nothing to it.
         (_, SESSIONS) => Some(json!({ "operator": "nobody", "password": PASSWORD })),
-        (_, CONFIRM) => Some(json!({ "password": PASSWORD, "proposal": "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa" })),
+        (_, CONFIRM) => {
+            Some(json!({ "password": PASSWORD, "proposal": "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa" }))
+        }
         (_, QUOTES) => Some(
             json!({ "order_id": fresh("order"), "scenario": "telegram", "amount": amd("150000") }),
         ),

@@ -183,7 +183,8 @@ async fn a_code_opens_one_session_even_after_a_restart() {
         .text_of("token");
     sign_in(&node, body.clone()).await.expect(401);
     let bearer = format!("Bearer {token}");
-    let again = json!({ "password": PASSWORD, "totp": code, "proposal": "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa" });
+    let again =
+        json!({ "password": PASSWORD, "totp": code, "proposal": "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa" });
     node.call("POST", CONFIRM, Some(&bearer), None, Some(&again))
         .await
         .expect(401);
@@ -282,9 +283,13 @@ async fn a_ticket_comes_from_fresh_credentials_and_counts_for_one_proposal() {
         node.call("POST", CONFIRM, Some(&bearer), None, Some(&body))
             .await
     };
-    confirm("a wrong password", "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa").await.expect(401);
+    confirm("a wrong password", "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa")
+        .await
+        .expect(401);
     confirm(PASSWORD, "Ov 1").await.expect(422);
-    let answer = confirm(PASSWORD, "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa").await.expect(200);
+    let answer = confirm(PASSWORD, "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa")
+        .await
+        .expect(200);
     let ticket = answer.text_of("ticket");
     let app = node.app();
     let directory =
@@ -298,7 +303,10 @@ async fn a_ticket_comes_from_fresh_credentials_and_counts_for_one_proposal() {
         tickets::check(app.recorder.key(), caller, &proposal, &ticket, now).map(|_| ())
     };
     assert!(check(&caller, "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa").is_ok());
-    assert!(matches!(check(&caller, "ov_bbbbbbbbbbbbbbbbbbbbbbbbbb"), Err(AppError::Ticket(_))));
+    assert!(matches!(
+        check(&caller, "ov_bbbbbbbbbbbbbbbbbbbbbbbbbb"),
+        Err(AppError::Ticket(_))
+    ));
     assert!(matches!(
         check(&client, "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa"),
         Err(AppError::Forbidden { .. })

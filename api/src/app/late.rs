@@ -32,13 +32,23 @@ impl App {
     pub(super) async fn stand_of_order(&self, request: &Request) -> Result<Stand, AppError> {
         let terms = request.terms();
         let key = order_key(self.recorder.key(), &terms.merchant, &terms.order_id);
-        let found = self.recorder.store().find_claim(ClaimSpace::Order, &key).await?;
+        let found = self
+            .recorder
+            .store()
+            .find_claim(ClaimSpace::Order, &key)
+            .await?;
         let owner = found.ok_or_else(|| AppError::bug("a request without its order's claim"))?;
-        let free = |ours| Stand::Free(FoundClaim { generation: owner.generation, ours });
+        let free = |ours| {
+            Stand::Free(FoundClaim {
+                generation: owner.generation,
+                ours,
+            })
+        };
         if owner.owner == StreamId::payment_request(&terms.id) {
             return Ok(free(true));
         }
-        let id = request_of(&owner.owner).ok_or_else(|| AppError::bug("an order claim of no request"))?;
+        let id = request_of(&owner.owner)
+            .ok_or_else(|| AppError::bug("an order claim of no request"))?;
         Ok(match self.fold_request(&id, None).await?.state {
             Some(other) if other.verified().is_some() => Stand::Paid(id),
             Some(other) if *other.closure() == Closure::Open => Stand::Open(id),

@@ -89,7 +89,9 @@ impl App {
                             return Ok(least);
                         }
                     }
-                    ClaimSpace::Quote => return Err(AppError::bug("an observation claims no quote")),
+                    ClaimSpace::Quote => {
+                        return Err(AppError::bug("an observation claims no quote"));
+                    }
                 },
             }
         }

@@ -38,7 +38,7 @@ fn start(session: &str, shown: Shown) -> Command {
 fn confirm(session: &str, shown: Shown) -> Command {
     Command::Confirm {
         session: session.into(),
-        proposal: ProposalId::parse("p-1").unwrap(),
+        proposal: ProposalId::parse("ov_aaaaaaaaaaaaaaaaaaaaaaaaaa").unwrap(),
         expires_at: at(60),
         shown,
     }
@@ -393,13 +393,13 @@ fn wire_forms() -> Vec<(Event, Value)> {
         (
             Event::Confirmed {
                 session: session.clone(),
-                proposal: ProposalId::parse("p-1").unwrap(),
+                proposal: ProposalId::parse("ov_aaaaaaaaaaaaaaaaaaaaaaaaaa").unwrap(),
                 expires_at,
                 totp_step: Some(8),
             },
             form(
                 "OperatorConfirmed",
-                json!({ "session": session, "proposal": "p-1", "expires_at": time, "totp_step": 8 }),
+                json!({ "session": session, "proposal": "ov_aaaaaaaaaaaaaaaaaaaaaaaaaa", "expires_at": time, "totp_step": 8 }),
             ),
         ),
         (
