@@ -46,6 +46,7 @@ pub enum FactKind {
     #[serde(rename = "refunded")]
     Refunded {
         /// One refund, or all refunds of the capture so far.
+        #[serde(rename = "refunded")] // `amount` is the fact's own, beside it.
         amount: RefundAmount,
         /// The provider's id of the reversal.
         reversal: Option<ProviderRef>,
@@ -62,6 +63,7 @@ pub enum FactKind {
         /// The provider's id of the dispute.
         dispute: ProviderRef,
         /// How much is disputed.
+        #[serde(rename = "disputed")]
         amount: Option<Money>,
         /// The provider's reason code.
         reason: Option<String>,

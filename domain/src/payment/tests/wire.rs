@@ -11,7 +11,7 @@ use crate::money::MinorText;
 use crate::payment::event::*;
 use crate::payment::evidence::{EvidenceClass, Mode};
 use crate::payment::exception::{ExceptionKind, Severity};
-use crate::payment::fact::{FactKind, RefundAmount};
+use crate::payment::fact::{Fact, FactKind, RefundAmount};
 use crate::payment::terms::CatalogueLine;
 use crate::payment::{Label, PartialPolicy, PricedBy};
 use crate::record::tests::envelope;
@@ -651,14 +651,14 @@ fn every_fact_and_label_has_its_name_for_ever() {
                 amount: RefundAmount::Delta(amd(5)),
                 reversal: Some(reference("r1")),
             },
-            r#"{"amount":{"amount":{"currency":"AMD","exponent":2,"minor":"5"},"counted":"delta"},"kind":"refunded","reversal":"r1"}"#,
+            r#"{"kind":"refunded","refunded":{"amount":{"currency":"AMD","exponent":2,"minor":"5"},"counted":"delta"},"reversal":"r1"}"#,
         ),
         (
             FactKind::Refunded {
                 amount: RefundAmount::Cumulative(sum(0)),
                 reversal: Some(reference("r1")),
             },
-            r#"{"amount":{"amount":{"currency":"AMD","exponent":2,"minor":"0"},"counted":"cumulative"},"kind":"refunded","reversal":"r1"}"#,
+            r#"{"kind":"refunded","refunded":{"amount":{"currency":"AMD","exponent":2,"minor":"0"},"counted":"cumulative"},"reversal":"r1"}"#,
         ),
         (
             FactKind::RefundFailed {
@@ -673,7 +673,7 @@ fn every_fact_and_label_has_its_name_for_ever() {
                 reason: Some("fraudulent".into()),
                 due_by: Some(noon()),
             },
-            r#"{"amount":{"currency":"AMD","exponent":2,"minor":"5"},"dispute":"d1","due_by":"2026-10-05T12:00:00.000Z","kind":"dispute_opened","reason":"fraudulent"}"#,
+            r#"{"dispute":"d1","disputed":{"currency":"AMD","exponent":2,"minor":"5"},"due_by":"2026-10-05T12:00:00.000Z","kind":"dispute_opened","reason":"fraudulent"}"#,
         ),
         (
             FactKind::DisputeWon { dispute: dispute() },
@@ -687,6 +687,12 @@ fn every_fact_and_label_has_its_name_for_ever() {
     for (kind, pin) in facts {
         assert_eq!(text(&kind), pin);
         assert_eq!(serde_json::from_str::<FactKind>(pin).unwrap(), kind);
+        // Nothing of the kind may meet a field of the fact around it.
+        let mut whole = fact(kind.clone());
+        for stated in [None, Some(amd(7))] {
+            whole.amount = stated;
+            assert_eq!(serde_json::from_str::<Fact>(&text(&whole)).unwrap(), whole);
+        }
         assert!(
             pin.contains(&format!("\"kind\":\"{}\"", kind.as_str())),
             "{pin}"
