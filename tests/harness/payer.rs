@@ -249,6 +249,7 @@ impl PayersShop {
             observation,
             target: Target::Attempt(1),
             rules: config.rules(),
+            order_is_ours: false,
         }));
         let id = PaymentRequestId::parse(&*payable.id).unwrap();
         app.execute(&id, &Context::job("test"), &command)
