@@ -17,9 +17,11 @@ use crate::payment::evidence::Mode;
 use crate::payment::exception::{ExceptionKind, Severity};
 use crate::payment::{CaptureKey, Event, Label, Request, evolve};
 use crate::record::Envelope;
-use crate::subscriber;
 use crate::time::Timestamp;
-use crate::unmatched;
+
+mod others;
+
+pub use others::{test_event, unmatched_event};
 
 /// A rendered event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -372,69 +374,6 @@ fn with_common(request: &Request, data: Value, origin: &str, leaf_hash: Digest32
 
 fn exception(case: &CaseId, kind: ExceptionKind, severity: Severity, due: Timestamp) -> Value {
     json!({ "case": case, "kind": kind, "severity": severity, "due": due })
-}
-
-/// What others hear of money that no request explains. Its subject is the unmatched id.
-///
-/// # Errors
-/// [`CodecError`].
-pub fn unmatched_event(
-    envelope: &Envelope,
-    leaf_hash: Digest32,
-) -> Result<Option<Outbound>, CodecError> {
-    match decode(envelope)? {
-        unmatched::Event::Observed(_) => Ok(None),
-        unmatched::Event::ExceptionOpened {
-            case,
-            kind,
-            severity,
-            due,
-            ..
-        } => {
-            let subject = envelope.stream.key().to_owned();
-            let mut data = exception(&case, kind, severity, due);
-            data["merchant_id"] = json!(envelope.merchant);
-            data["log"] = json!({ "origin": envelope.origin, "leaf_hash": leaf_hash });
-            let body = cloud_event(envelope, "exception.opened", &subject, data)?;
-            Ok(Some(Outbound {
-                name: "exception_opened",
-                subject,
-                opt_in: true,
-                body,
-            }))
-        }
-    }
-}
-
-/// A test event, for one subscriber.
-///
-/// # Errors
-/// [`CodecError`].
-pub fn test_event(
-    envelope: &Envelope,
-    leaf_hash: Digest32,
-) -> Result<Option<Outbound>, CodecError> {
-    match decode(envelope)? {
-        subscriber::Event::TestRequested {} => {
-            let subject = envelope.stream.key().to_owned();
-            let data = json!({ "is_test": true, "log": { "origin": envelope.origin, "leaf_hash": leaf_hash } });
-            let body = cloud_event(envelope, "delivery.test", &subject, data)?;
-            Ok(Some(Outbound {
-                name: "delivery_test",
-                subject,
-                opt_in: false,
-                body,
-            }))
-        }
-        subscriber::Event::Registered { .. }
-        | subscriber::Event::EndpointChanged { .. }
-        | subscriber::Event::SubscriptionChanged { .. }
-        | subscriber::Event::SigningKeyAdded { .. }
-        | subscriber::Event::SigningKeyRetired { .. }
-        | subscriber::Event::Paused { .. }
-        | subscriber::Event::Resumed {}
-        | subscriber::Event::Removed {} => Ok(None),
-    }
 }
 
 fn cloud_event(

@@ -7,6 +7,7 @@ use crate::payment::event::Resolution;
 use crate::payment::evidence::EvidenceClass;
 use crate::record::tests::envelope;
 use crate::stream::StreamId;
+use crate::{subscriber, unmatched};
 
 /// Receivers have these bytes, and sign-offs by their digests: a change here is a change of version 1.
 const GOLDEN: &str = include_str!("outbound_golden.jsonl");
