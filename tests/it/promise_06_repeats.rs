@@ -234,3 +234,21 @@ async fn forged_altered_and_old_messages_answer_401_and_leave_no_event() {
     assert_eq!(shop.send(&good).await, 200);
     assert_eq!(shop.paid(&id).await["applied"]["minor"], PRICE.to_string());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_that_is_told_twice_goes_back_once() {
+    let shop = Shop::open().await;
+    let (id, our_reference) = shop.waiting_for_payer("refund").await;
+    let transaction = json!({ "transaction": "tx-refund" });
+    shop.tell(&shop.statement_with("captured", &our_reference, transaction))
+        .await;
+    shop.paid(&id).await;
+    let refund =
+        json!({ "transaction": "tx-refund", "reversal": "re-1", "refunded": PRICE.to_string() });
+    let refund = shop.statement_with("refunded", &our_reference, refund);
+    assert_eq!(shop.tell(&refund).await, "applied");
+    shop.has_status(&id, "refunded").await;
+    // The same words in another message.
+    assert_eq!(shop.tell(&refund).await, "duplicate");
+    assert_eq!(shop.events(&id, "RefundSettled").await, 1);
+}
