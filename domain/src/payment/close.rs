@@ -14,8 +14,10 @@ use crate::time::Timestamp;
 pub const GRACE_WITH_LOOK_UP: Duration = Duration::from_secs(60 * 60);
 /// The same for providers without a look-up.
 pub const GRACE_WITHOUT_LOOK_UP: Duration = Duration::from_secs(30 * 60);
-/// How long a postponed expiry waits before it is looked at again.
+/// How long a postponed expiry waits at least before it is looked at again.
 pub const DEFERRED_FOR: Duration = Duration::from_secs(5 * 60);
+/// How long at most, however long a provider goes on saying *processing*.
+pub const DEFERRED_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 
 /// Rows E1, E4, E5, D9 and E14. On a closed request it is already so: no event.
 pub(super) fn expire(
@@ -37,7 +39,9 @@ pub(super) fn expire(
     match check {
         ExpiryCheck::Confirmed => recording.close_as_expired(true),
         ExpiryCheck::Processing => {
-            recording.defer(now.plus(DEFERRED_FOR), DeferredWhy::Processing);
+            // Each wait is half as long as it lasts already, so that the log stays small.
+            let wait = (now.since(expires_at) / 2).clamp(DEFERRED_FOR, DEFERRED_AT_MOST);
+            recording.defer(now.plus(wait), DeferredWhy::Processing);
         }
         ExpiryCheck::Unknown { look_up } => {
             let (grace, severity) = if look_up {

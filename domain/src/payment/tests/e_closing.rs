@@ -418,3 +418,22 @@ fn a_provider_is_asked_to_end_an_attempt_once_e13() {
         .at(open_time())
         .then(Nothing);
 }
+
+#[test]
+fn a_payer_who_stays_at_it_is_asked_about_less_and_less_e4() {
+    let mut request = super::fold(None, &processing());
+    let (mut now, mut waits, week) = (
+        noon(),
+        0,
+        noon().plus(std::time::Duration::from_secs(7 * 86_400)),
+    );
+    while now < week {
+        let asked = super::Given { request }
+            .when(Command::Expire(ExpiryCheck::Processing))
+            .at(now);
+        request = asked.after;
+        now = request.as_ref().unwrap().expiry_due();
+        waits += 1;
+    }
+    assert!((10..40).contains(&waits), "{waits}");
+}
