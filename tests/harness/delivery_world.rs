@@ -41,7 +41,7 @@ use projections::engine::{Runner, RunnerSettings, Step};
 use projections::ports::{GenerationState, ViewStore};
 use projections::rebuild::{Rebuild, Rebuilt};
 use projections::view::View;
-use projections::views::delivery_queue::{self, DeliveryQueueView, DeliveryRow};
+use projections::views::delivery_queue::{self, DeliveryQueueView, DeliveryRow, QueueState};
 use tokio::task::JoinHandle;
 
 /// A try that hangs is cut after this much real time; the dispatcher itself asks for 15 s.
@@ -87,6 +87,26 @@ pub struct DeliveryWorld {
 /// The merchant of all subscribers and payments here.
 pub fn shop() -> MerchantId {
     MerchantId::parse("shop").unwrap()
+}
+
+/// All deliveries are in this state, and there are some.
+pub fn all(state: QueueState) -> impl Fn(&[DeliveryRow]) -> bool {
+    move |rows| !rows.is_empty() && rows.iter().all(|row| row.state == state)
+}
+
+/// One delivery at least is in this state.
+pub fn any(state: QueueState) -> impl Fn(&[DeliveryRow]) -> bool {
+    move |rows| rows.iter().any(|row| row.state == state)
+}
+
+/// The state of each.
+pub fn states(rows: &[DeliveryRow]) -> Vec<QueueState> {
+    rows.iter().map(|row| row.state).collect()
+}
+
+/// A time to let pass.
+pub const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 fn by_operator() -> Context {

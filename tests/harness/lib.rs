@@ -19,5 +19,6 @@ pub mod process_ledger;
 pub mod quiet_provider;
 pub mod receiver;
 pub mod shop;
+pub mod shop_deliveries;
 pub mod whole_log;
 pub mod world;

@@ -242,6 +242,15 @@ impl TestNode {
         self.node = Some(run(&self.settings, &self.clock).await);
     }
 
+    /// As [`TestNode::restart`], with something done to the data folder in between.
+    pub async fn restart_after(&mut self, work: impl FnOnce(&std::path::Path)) {
+        if let Some(node) = self.node.take() {
+            node.stop().await;
+        }
+        work(&self.settings.store.data);
+        self.node = Some(run(&self.settings, &self.clock).await);
+    }
+
     /// As [`TestNode::restart`], with other settings.
     pub async fn restart_with(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.settings);
