@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 
 const REQUESTS: &str = "/v1/payment-requests";
 /// Stands in bad input and never in an answer.
-const CANARY: &str = "Zebra_4111111111111111";
+const CANARY: &str = "Zebra_4111111111111112";
 /// On every answer, whatever it says.
 const HEADERS: [(&str, &str); 7] = [
     ("x-content-type-options", "nosniff"),
@@ -393,9 +393,9 @@ async fn wrong_values_are_told_by_field_and_never_repeated() {
         "limit=501",
         "limit=-1",
         "limit=x",
-        "status=Zebra_4111111111111111",
-        "since=Zebra_4111111111111111",
-        "cursor=Zebra_4111111111111111",
+        "status=Zebra_4111111111111112",
+        "since=Zebra_4111111111111112",
+        "cursor=Zebra_4111111111111112",
     ] {
         assert_problem(
             &node.get("backend", &format!("{REQUESTS}?{query}")).await,
@@ -484,11 +484,11 @@ async fn what_is_no_route_is_not_found_and_tells_nothing() {
         "/v1/payment-requests/%2e%2e%2fquotes",
         "/v1/payment-requests/pr_/stream",
         "/v1/payment-requests/..%2F..%2Fetc%2Fpasswd",
-        "/v1/payment-requests/Zebra_4111111111111111",
+        "/v1/payment-requests/Zebra_4111111111111112",
         "/v1/payment-requests/pr_00000000000000000000000000",
         "/v1/payment-requests/'%20OR%201=1",
         "/v1/quotes/qt_00000000000000000000000000",
-        "/v1/quotes/Zebra_4111111111111111",
+        "/v1/quotes/Zebra_4111111111111112",
         "/health",
         "/health/live/",
         "/.env",

@@ -1,9 +1,10 @@
 //! Reads the fields of a command and collects every problem at once. Unknown fields are refused
-//! with the nearest known name.
+//! with the nearest known name, and a command that holds a card number is not read at all.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::card_numbers;
 use super::problem::{self, FieldProblem, Problem};
 
 /// The fields of one JSON object.
@@ -17,11 +18,13 @@ pub struct Fields<'p> {
 /// Parses a body with `read`; answers 422 with every field problem.
 ///
 /// # Errors
-/// [`Problem`] `malformed` when the body is no object, `invalid` with the list otherwise.
+/// [`Problem`] `malformed` when the body is no object, `card_number` when something in it looks
+/// like one, `invalid` with the list otherwise.
 pub fn read<T>(body: Value, read: impl FnOnce(&mut Fields<'_>) -> Option<T>) -> Result<T, Problem> {
     let Value::Object(members) = body else {
         return Err(Problem::new(&problem::MALFORMED).detail("the body is not one JSON object"));
     };
+    card_numbers::refuse(&members)?;
     let mut problems = vec![];
     let value = {
         let mut fields = Fields {
@@ -203,7 +206,7 @@ mod tests {
         assert!(
             parse(json!({"order_id": "1", "amount": {"minor": "5", "currency": "AMD"}})).is_ok()
         );
-        let secret = "4111111111111111@x";
+        let secret = "4111111111111112@x";
         let problem =
             parse(json!({"order_id": secret, "amount": {"minor": secret, "currency": secret}}));
         assert!(!format!("{:?}", problem.unwrap_err()).contains(secret));

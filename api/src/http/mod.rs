@@ -4,6 +4,7 @@ pub mod body;
 pub mod call;
 pub mod checkout;
 pub mod csp;
+mod card_numbers;
 pub mod docs_page;
 pub mod fields;
 pub mod guard;

@@ -109,12 +109,6 @@ async fn order(
     let (code, text): (ReasonCode, Option<String>) = fields::read(body.clone(), |fields| {
         let code = fields.required("reason");
         let text: Option<String> = fields.optional("text");
-        if text
-            .as_ref()
-            .is_some_and(|text| domain::pan::find_card_number(text.as_bytes()).is_some())
-        {
-            fields.complain("text", "holds something that looks like a card number");
-        }
         Some((code?, text))
     })?;
     // Words of a person never go into a fingerprint.

@@ -1,0 +1,139 @@
+//! Looks for card numbers in a command before anything else is done with it, so that none is kept,
+//! logged or said again: not in a text, not in a number, not in the name of a field.
+
+use domain::pan::holds_card_number;
+use serde_json::{Map, Value};
+
+use super::problem::{self, FieldProblem, Problem};
+
+/// What looks like one may still be an amount: its digits are counted, never kept as a text.
+const AMOUNT: &str = "minor";
+
+/// Refuses a command with something in it that looks like a card number.
+///
+/// # Errors
+/// [`Problem`] `card_number`, with the place of each and never the number itself.
+pub(super) fn refuse(members: &Map<String, Value>) -> Result<(), Problem> {
+    let mut found = vec![];
+    look_into(members, "", &mut found);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let problem = |pointer| FieldProblem {
+        pointer,
+        detail: "holds something that looks like a card number".to_owned(),
+    };
+    let errors = found.into_iter().map(problem).collect();
+    Err(Problem::new(&problem::CARD_NUMBER).errors(errors))
+}
+
+fn look_into(members: &Map<String, Value>, at: &str, found: &mut Vec<String>) {
+    for (name, value) in members {
+        // A name that holds one is no part of a pointer.
+        if is_card(name) {
+            found.push(at.to_owned());
+        } else if name != AMOUNT || value.is_object() || value.is_array() {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            look_at(value, &format!("{at}/{name}"), found);
+        }
+    }
+}
+
+fn look_at(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::Number(number) => {
+            if is_card(&number.to_string()) {
+                found.push(at.to_owned());
+            }
+        }
+        Value::String(text) => {
+            if is_card(text) {
+                found.push(at.to_owned());
+            }
+        }
+        Value::Array(values) => {
+            for (place, value) in values.iter().enumerate() {
+                look_at(value, &format!("{at}/{place}"), found);
+            }
+        }
+        Value::Object(members) => look_into(members, at, found),
+    }
+}
+
+fn is_card(text: &str) -> bool {
+    holds_card_number(text.as_bytes(), &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const CARD: &str = "4111 1111 1111 1111";
+
+    fn pointers(body: &Value) -> Vec<String> {
+        match refuse(body.as_object().unwrap()) {
+            Ok(()) => vec![],
+            Err(problem) => {
+                assert_eq!(problem.code, &problem::CARD_NUMBER);
+                assert!(!format!("{problem:?}").contains("1111"));
+                problem.errors.into_iter().map(|e| e.pointer).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn a_card_number_is_found_wherever_it_stands() {
+        for (body, pointer) in [
+            (json!({ "order_id": "4111111111111111" }), "/order_id"),
+            (
+                json!({ "text": format!("my card is {CARD}, thanks") }),
+                "/text",
+            ),
+            (
+                json!({ "url": "https://a.example/?c=4111%201111%201111%201111" }),
+                "/url",
+            ),
+            (
+                json!({ "text": format!("{{\"card\":\"{CARD}\"}}") }),
+                "/text",
+            ),
+            (
+                json!({ "items": [{ "code": "tea" }, { "code": "4111-1111-1111-1111" }] }),
+                "/items/1/code",
+            ),
+            (
+                json!({ "attempt_no": 4_111_111_111_111_111_u64 }),
+                "/attempt_no",
+            ),
+            (
+                json!({ "amount": { "minor": { "minor": [CARD] } } }),
+                "/amount/minor/minor/0",
+            ),
+            (
+                json!({ "amount": { "currency": CARD } }),
+                "/amount/currency",
+            ),
+            (json!({ "4111111111111111": 1 }), ""),
+            (json!({ "a/b": { "4111111111111111": 1 } }), "/a~1b"),
+        ] {
+            assert_eq!(pointers(&body), [pointer], "{body}");
+        }
+        let both = json!({ "order_id": CARD, "customer_ref": CARD });
+        assert_eq!(pointers(&both).len(), 2, "all at once");
+    }
+
+    #[test]
+    fn amounts_and_numbers_of_other_things_pass() {
+        let body = json!({
+            "order_id": "4111111111111112", "customer_ref": "01a21246-f739-77b5-895c-c9443f76592e",
+            "amount": { "minor": "4111111111111111", "currency": "IDR" }, "expires_in_s": 3600,
+            "text": "order 20261125103000 of 1795603014297, paid at 10:36",
+        });
+        assert_eq!(pointers(&body), Vec::<String>::new());
+        let number = json!({ "amount": { "minor": 4_111_111_111_111_111_u64, "currency": "IDR" } });
+        assert_eq!(pointers(&number), Vec::<String>::new());
+    }
+}

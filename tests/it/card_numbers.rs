@@ -1,0 +1,132 @@
+//! A card number is refused wherever a caller may write one: nothing is changed, and the answer does
+//! not say it again.
+
+use harness::receiver::{Receiver, Reply};
+use harness::shop::Shop;
+use serde_json::{Value, json};
+
+const CARD: &str = "4111111111111111";
+
+/// A good body with a card number in one of its texts.
+fn with(body: &Value, field: &str, text: &str) -> Value {
+    let mut body = body.clone();
+    body[field] = json!(text);
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_free_text_of_a_command_takes_a_card_number() {
+    let shop = Shop::open_to_receivers().await;
+    let crm = Receiver::answering([Reply::Status(410)], Reply::Status(200)).await;
+    shop.subscribe("crm", &crm).await;
+    let (id, _) = shop.pay("tea-1").await;
+    let failed = shop
+        .until_deliveries("state=dead_lettered", 1)
+        .await
+        .remove(0);
+    let delivery = failed["id"].as_str().unwrap();
+
+    let amount = json!({ "minor": "150000", "currency": "AMD" });
+    let order = json!({ "order_id": "tea-2", "scenario": "web", "amount": amount });
+    let items = json!({ "order_id": "tea-2", "scenario": "web", "items": [{ "code": CARD, "quantity": 1 }] });
+    let reason = json!({ "reason": "checked" });
+    let request = format!("/v1/payment-requests/{id}");
+    let spaced = "it is 4111-1111-1111-1111, until 12/30";
+    let mut commands = vec![
+        (
+            "operator",
+            format!("/v1/deliveries/{delivery}/redrive"),
+            with(&reason, "text", spaced),
+            "/text",
+        ),
+        (
+            "operator",
+            format!("/v1/deliveries/{delivery}/abandon"),
+            with(&reason, "text", spaced),
+            "/text",
+        ),
+        (
+            "operator",
+            format!("/v1/deliveries/{delivery}/abandon"),
+            json!({ "reason": CARD }),
+            "/reason",
+        ),
+        (
+            "backend",
+            format!("{request}/notices"),
+            json!({ "kind": "message", "text": spaced }),
+            "/text",
+        ),
+        (
+            "backend",
+            format!("{request}/attempts"),
+            json!({ "account": CARD }),
+            "/account",
+        ),
+        (
+            "backend",
+            format!("{request}/precheck"),
+            json!({ "amount": amount, "account": CARD }),
+            "/account",
+        ),
+        (
+            "backend",
+            format!("{request}/cancel"),
+            json!({ CARD: true }),
+            "",
+        ),
+        (
+            "backend",
+            "/v1/payment-requests".to_owned(),
+            items,
+            "/items/0/code",
+        ),
+        (
+            "admin",
+            "/v1/subscribers".to_owned(),
+            json!({ "id": CARD, "url": "https://a.example" }),
+            "/id",
+        ),
+        (
+            "admin",
+            "/v1/subscribers".to_owned(),
+            json!({ "id": "b", "url": format!("https://a.example/{CARD}") }),
+            "/url",
+        ),
+    ];
+    for path in ["/v1/payment-requests", "/v1/quotes"] {
+        for field in ["order_id", "customer_ref", "correlation_id", "scenario"] {
+            let pointer = ["/order_id", "/customer_ref", "/correlation_id", "/scenario"]
+                .into_iter()
+                .find(|pointer| pointer.ends_with(field));
+            commands.push((
+                "backend",
+                path.to_owned(),
+                with(&order, field, CARD),
+                pointer.unwrap(),
+            ));
+        }
+    }
+    let head = shop.node.app().recorder.store().head().await.unwrap();
+    for (who, path, body, pointer) in &commands {
+        let refused = shop.node.post(who, path, "card", body).await.expect(422);
+        assert_eq!(refused.code(), "card_number", "{path} {body}");
+        assert_eq!(
+            refused.json()["errors"][0]["pointer"],
+            **pointer,
+            "{path} {body}"
+        );
+        assert!(!refused.text.contains("1111"), "{}", refused.text);
+    }
+    assert_eq!(
+        shop.node.app().recorder.store().head().await.unwrap(),
+        head,
+        "nothing changed"
+    );
+    // A refused command does not use up its key.
+    shop.node
+        .post("backend", "/v1/payment-requests", "card", &order)
+        .await
+        .expect(201);
+    shop.node.stop().await;
+}
