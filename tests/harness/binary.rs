@@ -101,7 +101,7 @@ impl Program {
         String::from_utf8(stdout).unwrap()
     }
 
-    /// Starts `counterfoil serve`. Its log goes to `log`, so that a failed test can show it.
+    /// Starts `counterfoil serve`. What it says goes to `log`, so that a test can show and search it.
     pub fn serve(&self, log: &Path) -> Serving {
         let log = std::fs::File::options()
             .create(true)
@@ -110,7 +110,7 @@ impl Program {
             .unwrap();
         let child = self
             .command(&["serve"])
-            .stdout(Stdio::null())
+            .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();

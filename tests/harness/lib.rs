@@ -10,6 +10,7 @@
 
 pub mod binary;
 pub mod browser;
+pub mod canaries;
 pub mod contract;
 pub mod delivery_world;
 pub mod money_world;

@@ -30,6 +30,11 @@ pub struct ProcessLedger {
 impl ProcessLedger {
     /// Makes folder, keys, secrets and a client; starts nothing.
     pub fn set_up(provider: &QuietProvider) -> Self {
+        Self::set_up_saying(provider, "warn")
+    }
+
+    /// As [`ProcessLedger::set_up`], with a log of this filter.
+    pub fn set_up_saying(provider: &QuietProvider, filter: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Nobody else takes the port between now and the start, in all likelihood.
         let address = TcpListener::bind("127.0.0.1:0")
@@ -39,7 +44,7 @@ impl ProcessLedger {
         let config = folder.path().join("counterfoil.toml");
         std::fs::write(
             &config,
-            settings(folder.path(), &address.to_string(), &provider.url()),
+            settings(folder.path(), &address.to_string(), &provider.url(), filter),
         )
         .unwrap();
         let program = Program::with(&config);
@@ -63,20 +68,7 @@ impl ProcessLedger {
                 from_file,
             ]);
         }
-        let shown = program.run(&[
-            "clients",
-            "create",
-            "backend",
-            "--merchant",
-            "shop",
-            "--role",
-            "backend",
-            "--scenario",
-            "web",
-            "--json",
-        ]);
-        let shown: Value = serde_json::from_str(&shown).unwrap();
-        let token = shown["token"].as_str().unwrap().to_owned();
+        let token = create_client(&program, "backend");
         Self {
             folder,
             program,
@@ -85,12 +77,18 @@ impl ProcessLedger {
         }
     }
 
+    /// The token of one more client, named by its role.
+    pub fn create_client(&self, role: &str) -> String {
+        create_client(&self.program, role)
+    }
+
     /// Its data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    fn log_file(&self) -> PathBuf {
+    /// What its server writes to standard output and standard error.
+    pub fn log_file(&self) -> PathBuf {
         self.folder.path().join("serve.log")
     }
 
@@ -126,7 +124,24 @@ impl ProcessLedger {
     }
 }
 
-fn settings(folder: &Path, listen: &str, provider: &str) -> String {
+fn create_client(program: &Program, role: &str) -> String {
+    let shown = program.run(&[
+        "clients",
+        "create",
+        role,
+        "--merchant",
+        "shop",
+        "--role",
+        role,
+        "--scenario",
+        "web",
+        "--json",
+    ]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    shown["token"].as_str().unwrap().to_owned()
+}
+
+fn settings(folder: &Path, listen: &str, provider: &str, filter: &str) -> String {
     let folder = folder.display();
     format!(
         r#"
@@ -142,7 +157,10 @@ origin = "ledger.example/test/1"
 client_requests_per_s = 100000
 address_requests_per_s = 100000
 [log]
-filter = "warn"
+filter = "{filter}"
+[delivery]
+allow_networks = ["127.0.0.0/8"]
+danger_allow_http = true
 [connections.sim-main]
 url = "{provider}"
 allow_networks = ["127.0.0.0/8"]

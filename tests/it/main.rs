@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod callbacks_by_query;
+mod canaries;
+mod card_numbers;
 mod checkout_browser;
 mod checkout_page;
 mod contract;
