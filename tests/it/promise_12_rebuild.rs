@@ -24,8 +24,7 @@ async fn busy_history(shop: &Shop, crm: &Receiver, erp: &Receiver) {
     for order in ["tea-1", "tea-2", "tea-3"] {
         let (_, our_reference) = shop.pay(order).await;
         shop.give_back(&our_reference).await;
-        shop.tell(&shop.statement("declined", &our_reference))
-            .await;
+        shop.tell(&shop.statement("declined", &our_reference)).await;
     }
     let (id, _) = shop.waiting_for_payer("cancelled").await;
     let path = format!("/v1/payment-requests/{id}");

@@ -2,9 +2,9 @@
 
 pub mod body;
 pub mod call;
+mod card_numbers;
 pub mod checkout;
 pub mod csp;
-mod card_numbers;
 pub mod docs_page;
 pub mod fields;
 pub mod guard;
