@@ -58,6 +58,19 @@ impl Shop {
         .await
     }
 
+    /// The one delivery that a receiver turned away for good, once its subscriber is paused for it,
+    /// which is a moment later.
+    pub async fn turned_away(&self, subscriber: &str) -> Value {
+        let mut rows = self.until_deliveries("state=dead_lettered", 1).await;
+        let path = format!("/v1/subscribers/{subscriber}");
+        self.eventually("a pause", async || {
+            let shown = self.node.get("admin", &path).await.expect(200);
+            (shown.text_of("state") == "paused").then_some(())
+        })
+        .await;
+        rows.remove(0)
+    }
+
     /// A decision of an operator about a delivery.
     pub async fn decide(&self, delivery: &str, what: &str, key: &str, body: &Value) -> Answer {
         let path = format!("/v1/deliveries/{delivery}/{what}");

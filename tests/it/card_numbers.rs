@@ -20,10 +20,7 @@ async fn no_free_text_of_a_command_takes_a_card_number() {
     let crm = Receiver::answering([Reply::Status(410)], Reply::Status(200)).await;
     shop.subscribe("crm", &crm).await;
     let (id, _) = shop.pay("tea-1").await;
-    let failed = shop
-        .until_deliveries("state=dead_lettered", 1)
-        .await
-        .remove(0);
+    let failed = shop.turned_away("crm").await;
     let delivery = failed["id"].as_str().unwrap();
 
     let amount = json!({ "minor": "150000", "currency": "AMD" });
