@@ -82,6 +82,17 @@ impl ProcessLedger {
         create_client(&self.program, role)
     }
 
+    /// A person who signs in with this password.
+    pub fn create_person(&self, id: &str, role: &str, password: &str) {
+        let create = ["operators", "create", id, "--merchant", "shop", "--role", role];
+        self.program.run(&create);
+        let file = self.folder.path().join("password.txt");
+        std::fs::write(&file, password).unwrap();
+        let from = file.to_str().unwrap();
+        let give = ["operators", "password", id, "--password-file", from];
+        self.program.run(&give);
+    }
+
     /// Its data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")

@@ -25,6 +25,9 @@ const PROVIDER_BEARER: &str = "Bearer provider-canary-5566778899";
 const HOOK_TOKEN: &str = "hook-canary-token-31415926";
 const HOOK_ANSWER: &str = "thank you, dear canary customer";
 const AGENT: &str = "CanaryBrowser/17.4 (of one person)";
+const PASSWORD: &str = "a canary sang of 1618033988";
+/// A person's mistake at signing in is nearly their password.
+const MISTYPED: &str = "a canary song of 1618033988";
 const CARD: &str = "4111111111111111";
 /// Is in events, views and answers by right: shows that the search finds what is there.
 const ORDER: &str = "order-of-canary-2718281828";
@@ -99,6 +102,8 @@ fn canaries(tokens: &BTreeMap<&'static str, String>, signing: &str) -> Vec<Canar
         Canary::new("provider's bearer", PROVIDER_BEARER),
         Canary::new("user agent", AGENT),
         Canary::new("card number", CARD),
+        Canary::new("password", PASSWORD),
+        Canary::new("mistyped password", MISTYPED),
         Canary::new("inbound secret", SECRET),
         Canary::new("provider's API key", API_KEY),
         Canary::new("signing secret", signing),
@@ -109,6 +114,19 @@ fn canaries(tokens: &BTreeMap<&'static str, String>, signing: &str) -> Vec<Canar
         canaries.push(Canary::new("token's secret", secret));
     }
     canaries
+}
+
+/// A person signs in, the second time without a mistake; acts; and is one of the callers from then on.
+async fn person(cage: &mut Cage) {
+    let mut body = json!({ "operator": "op-7", "password": MISTYPED });
+    cage.post(FORGED, "/v1/sessions", &body).await.expect(401);
+    body["password"] = json!(PASSWORD);
+    let session = cage.post(FORGED, "/v1/sessions", &body).await.expect(201);
+    // The one answer that shows the token, by design.
+    cage.answers.pop();
+    cage.tokens.insert("person", session.text_of("token"));
+    let confirm = json!({ "proposal": "x", "password": PASSWORD });
+    cage.post("person", "/v1/sessions/confirm", &confirm).await;
 }
 
 /// Every way in, good and bad.
@@ -223,6 +241,7 @@ async fn what_is_secret_or_personal_is_nowhere_but_under_its_seal() {
     for role in ["bot", "operator", "auditor", "admin"] {
         tokens.insert(role, ledger.create_client(role));
     }
+    ledger.create_person("op-7", "operator", PASSWORD);
     let http = plain_http();
     let mut serving = ledger.start();
     ledger.is_up(&mut serving, &http).await;
@@ -239,6 +258,7 @@ async fn what_is_secret_or_personal_is_nowhere_but_under_its_seal() {
     )
     .await;
     let signing = busy(&mut cage, &crm).await;
+    person(&mut cage).await;
     assert!(!crm.seen()[0].header("webhook-signature").is_empty());
 
     // Everything that anybody may read.
@@ -273,7 +293,7 @@ async fn what_is_secret_or_personal_is_nowhere_but_under_its_seal() {
     paths.sort();
     paths.dedup();
     assert!(paths.len() > 15, "{paths:?}");
-    for who in ["bot", "backend", "operator", "auditor", "admin"] {
+    for who in ["bot", "backend", "operator", "auditor", "admin", "person"] {
         for path in &paths {
             cage.call(who, "GET", path, None).await;
         }

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::problem::{self, FieldProblem, Problem};
 
-/// What looks like one may still be an amount: its digits are counted, never kept as a text.
-const AMOUNT: &str = "minor";
+/// Fields that may look like one and are never kept as a text: the digits of an amount are counted,
+/// and a password is only compared, so whoever chose such a one can still sign in.
+const NEVER_KEPT: [&str; 2] = ["minor", "password"];
 
 /// Refuses a command with something in it that looks like a card number.
 ///
@@ -32,7 +33,7 @@ fn look_into(members: &Map<String, Value>, at: &str, found: &mut Vec<String>) {
         // A name that holds one is no part of a pointer.
         if is_card(name) {
             found.push(at.to_owned());
-        } else if name != AMOUNT || value.is_object() || value.is_array() {
+        } else if !NEVER_KEPT.contains(&name.as_str()) || value.is_object() || value.is_array() {
             let name = name.replace('~', "~0").replace('/', "~1");
             look_at(value, &format!("{at}/{name}"), found);
         }
@@ -126,13 +127,15 @@ mod tests {
     }
 
     #[test]
-    fn amounts_and_numbers_of_other_things_pass() {
+    fn amounts_passwords_and_numbers_of_other_things_pass() {
         let body = json!({
             "order_id": "4111111111111112", "customer_ref": "01a21246-f739-77b5-895c-c9443f76592e",
             "amount": { "minor": "4111111111111111", "currency": "IDR" }, "expires_in_s": 3600,
             "text": "order 20261125103000 of 1795603014297, paid at 10:36",
         });
         assert_eq!(pointers(&body), Vec::<String>::new());
+        let password = json!({ "operator": "op-1", "password": format!("never do this: {CARD}") });
+        assert_eq!(pointers(&password), Vec::<String>::new());
         let number = json!({ "amount": { "minor": 4_111_111_111_111_111_u64, "currency": "IDR" } });
         assert_eq!(pointers(&number), Vec::<String>::new());
     }
