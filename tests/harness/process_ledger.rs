@@ -84,7 +84,15 @@ impl ProcessLedger {
 
     /// A person who signs in with this password.
     pub fn create_person(&self, id: &str, role: &str, password: &str) {
-        let create = ["operators", "create", id, "--merchant", "shop", "--role", role];
+        let create = [
+            "operators",
+            "create",
+            id,
+            "--merchant",
+            "shop",
+            "--role",
+            role,
+        ];
         self.program.run(&create);
         let file = self.folder.path().join("password.txt");
         std::fs::write(&file, password).unwrap();
