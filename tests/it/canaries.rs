@@ -129,8 +129,8 @@ async fn person(cage: &mut Cage) {
     cage.post("person", "/v1/sessions/confirm", &confirm).await;
 }
 
-/// Every way in, good and bad.
-async fn busy(cage: &mut Cage, crm: &Receiver) -> String {
+/// Every way in, good and bad. Gives the subscriber's signing secret and the payer's link.
+async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String) {
     let hook = format!("{}?token={HOOK_TOKEN}", crm.url());
     let added = cage
         .post(
@@ -146,7 +146,13 @@ async fn busy(cage: &mut Cage, crm: &Receiver) -> String {
     let amount = json!({ "minor": "150000", "currency": "AMD" });
     let order = json!({ "order_id": ORDER, "scenario": "web", "amount": amount });
     let created = cage.post("backend", "/v1/payment-requests", &order).await;
-    let request = format!("/v1/payment-requests/{}", created.expect(201).text_of("id"));
+    let created = created.expect(201);
+    let request = format!("/v1/payment-requests/{}", created.text_of("id"));
+    let url = created.text_of("checkout_url");
+    let link = url.rsplit('/').next().unwrap().to_owned();
+    cage.call("payer", "GET", &format!("/checkout/{link}"), None)
+        .await
+        .expect(200);
     for (field, value) in [
         ("order_id", EMAIL),
         ("customer_ref", PHONE),
@@ -230,7 +236,7 @@ async fn busy(cage: &mut Cage, crm: &Receiver) -> String {
     let why = json!({ "reason": "told_by_phone", "text": format!("{WORDS}: {NAME}, {PHONE}") });
     cage.post("operator", &path, &why).await.expect(200);
     cage.deliveries("abandoned", 1).await;
-    signing
+    (signing, link)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,7 +263,7 @@ async fn what_is_secret_or_personal_is_nowhere_but_under_its_seal() {
         Reply::Body(410, format!("{{\"said\": \"{HOOK_ANSWER}\"}}")),
     )
     .await;
-    let signing = busy(&mut cage, &crm).await;
+    let (signing, link) = busy(&mut cage, &crm).await;
     person(&mut cage).await;
     assert!(!crm.seen()[0].header("webhook-signature").is_empty());
 
@@ -350,6 +356,15 @@ async fn what_is_secret_or_personal_is_nowhere_but_under_its_seal() {
         "it is talkative"
     );
 
+    // Who may see a request is shown its link; it is kept nowhere and told to nobody else.
+    let mac = [Canary::new("payer's link", link.split_once('.').unwrap().1)];
+    let kept: Vec<_> = all()
+        .filter(|(what, _)| {
+            what.starts_with("running") || what.starts_with("ended") || *what == "delivery"
+        })
+        .collect();
+    assert_eq!(leaks(kept, &mac), Vec::<String>::new());
+    assert!(!leaks(all(), &mac).is_empty());
     let hook = [Canary::new("hook's token", HOOK_TOKEN)];
     let said: Vec<_> = all()
         .filter(|(what, _)| what.ends_with("log") || what.contains("/metrics"))
