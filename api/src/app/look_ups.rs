@@ -71,7 +71,12 @@ impl App {
                             attempt_no,
                             provider_status: Some(NOT_FOUND.to_owned()),
                         };
-                        self.execute(id, context, &reject).await?;
+                        // The caller's key belongs to the command that asks, which follows.
+                        let keyless = Context {
+                            idempotency: None,
+                            ..context.clone()
+                        };
+                        self.execute(id, &keyless, &reject).await?;
                         vec![]
                     }
                     // It was only in doubt, and there is no session that a payer could be in.
