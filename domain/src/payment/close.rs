@@ -17,7 +17,7 @@ pub const GRACE_WITHOUT_LOOK_UP: Duration = Duration::from_secs(30 * 60);
 /// How long a postponed expiry waits at least before it is looked at again.
 pub const DEFERRED_FOR: Duration = Duration::from_secs(5 * 60);
 /// How long at most, however long a provider goes on saying *processing*.
-pub const DEFERRED_AT_MOST: Duration = Duration::from_secs(24 * 3600);
+const DEFERRED_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 
 /// Rows E1, E4, E5, D9 and E14. On a closed request it is already so: no event.
 pub(super) fn expire(
