@@ -46,6 +46,23 @@ pub fn find_card_number(bytes: &[u8]) -> Option<Range<usize>> {
     None
 }
 
+/// True when a business reference (an order number) is a card number and nothing else: all of it is
+/// digits, in groups parted by dashes at most, and it starts like a card of a payment network (ISO/IEC
+/// 7812-1 issuer numbers 3 to 6, and 2221 to 2720). One order number in ten of so many digits passes
+/// the Luhn check alone, and a shop cannot choose other numbers.
+pub fn is_card_number(reference: &str) -> bool {
+    let only_digits = reference.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let digits: Vec<u8> = reference.bytes().filter(u8::is_ascii_digit).collect();
+    let issuer = digits
+        .iter()
+        .take(4)
+        .fold(0_u32, |number, digit| number * 10 + u32::from(digit - b'0'));
+    only_digits
+        && (DIGITS_MIN..=DIGITS_MAX).contains(&digits.len())
+        && (matches!(issuer, 2221..=2720) || (3000..7000).contains(&issuer))
+        && luhn(&digits)
+}
+
 /// True when `bytes` hold a card number in any of the ways that a message hides one: as they are,
 /// inside the strings and numbers of JSON, or encoded as a form.
 ///

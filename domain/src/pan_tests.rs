@@ -151,3 +151,26 @@ proptest! {
         prop_assert!(off[0] == b'0' || find_card_number(&off).is_none());
     }
 }
+
+#[test]
+fn an_order_number_is_refused_only_when_it_is_a_card() {
+    for card in [
+        "4111111111111111",
+        "4111-1111-1111-1111",
+        "5555555555554444",
+        "378282246310005",
+        "2223003122003222",
+    ] {
+        assert!(is_card_number(card), "{card}");
+    }
+    // All but the last pass the Luhn check.
+    for order in [
+        "20261125000103",
+        "order-01-01-0000000008",
+        "0000000000000000",
+        "1000000000009",
+        "4111111111111112",
+    ] {
+        assert!(!is_card_number(order), "{order}");
+    }
+}
