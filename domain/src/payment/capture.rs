@@ -163,7 +163,6 @@ impl Recording {
                 Closure::Cancelled(CancelledBy::Superseded) => {
                     self.unapplied(captured, ExceptionKind::PaidSuperseded); // row E15
                 }
-                // Money that a person moved here comes late by nature; its time was judged there.
                 Closure::Open if self.past_expiry() && !self.on_time(captured) => {
                     self.close_as_expired(true); // row E3
                     self.unapplied(captured, ExceptionKind::LatePayment);

@@ -191,14 +191,13 @@ impl Recording {
         let mut accepted: Vec<CaptureKey> = vec![];
         for case in cases {
             let known = open(&self.request, case)?;
-            let of_others = matches!(
-                known.kind,
-                ExceptionKind::CurrencyMismatch | ExceptionKind::AccountMismatch
-            );
-            if of_others || known.kind.ends_by() != Ending::Money {
+            if known.kind.ends_by() != Ending::Money {
                 return Err(Refusal::NotThisWay { kind: known.kind });
             }
             let key = money_of(known)?;
+            if let Some(kind) = self.not_the_orders(&key) {
+                return Err(Refusal::NotThisWay { kind });
+            }
             if !accepted.contains(&key) {
                 accepted.push(key);
             }
@@ -208,7 +207,7 @@ impl Recording {
             let tolerance = self.request.terms().rules.tolerance_minor.0;
             let (free, missing) = (self.free(key)?, self.request.missing_minor());
             // A tolerated surplus is taken whole, like that of one payment (row D5).
-            let minor = if free - missing <= tolerance {
+            let minor = if free.saturating_sub(missing) <= tolerance {
                 free
             } else {
                 missing
@@ -251,6 +250,21 @@ impl Recording {
             self.close_empty_cases(key, Resolution::Accepted);
         }
         Ok(())
+    }
+
+    /// Why a capture can never count towards this order, whichever case names it: it came in another
+    /// currency, or to another merchant account (rows D6, D7).
+    fn not_the_orders(&self, key: &CaptureKey) -> Option<ExceptionKind> {
+        let cases = self.request.cases().values();
+        cases
+            .filter(|case| case.capture.as_ref() == Some(key))
+            .map(|case| case.kind)
+            .find(|kind| {
+                matches!(
+                    kind,
+                    ExceptionKind::CurrencyMismatch | ExceptionKind::AccountMismatch
+                )
+            })
     }
 
     /// Row E15, first half: the money leaves here before it arrives there.

@@ -422,3 +422,18 @@ fn what_is_told_of_money_that_left_is_recorded_where_it_is_e15() {
     .label(Label::Refunded)
     .money(0, 0);
 }
+
+/// A refund of it that came back opens a case of its own, which is no other way in.
+#[test]
+fn money_that_is_not_the_orders_is_not_accepted_through_another_case_e9() {
+    for (money, why) in [
+        (usd(DUE), ExceptionKind::CurrencyMismatch),
+        (amd(DUE), ExceptionKind::AccountMismatch),
+    ] {
+        let came_back = case_named(2, ExceptionKind::RefundReversed, "r1", "t1", late());
+        given(and(waiting(pending(), money, why), [came_back]))
+            .when(accept(2, &[]))
+            .at(open_time())
+            .then(Refusal::NotThisWay { kind: why });
+    }
+}
