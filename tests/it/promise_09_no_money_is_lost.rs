@@ -411,3 +411,61 @@ async fn what_the_views_hold_is_what_the_provider_took_to_the_last_unit() {
     assert_eq!(about.len(), cases.len());
     assert_eq!(cases.len(), 11);
 }
+
+/// A shop whose scenarios let money in time pay after expiry.
+async fn accepting_shop() -> Shop {
+    Shop::open_with(|settings| {
+        for scenario in settings
+            .merchants
+            .iter_mut()
+            .flat_map(|merchant| &mut merchant.scenarios)
+        {
+            scenario.auto_accept_on_time = true;
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scenario_may_let_money_in_time_pay_after_expiry() {
+    let shop = accepting_shop().await;
+    let (id, reference) = shop
+        .waiting_with("in-time", json!({ "expires_in_s": 5 }))
+        .await;
+    let in_time = shop.statement("captured", &reference);
+    shop.node.leap(Duration::from_secs(6)).await;
+    shop.has_status(&id, "expired").await;
+    shop.provider.says(&reference, &in_time);
+    shop.tell(&in_time).await;
+    shop.paid(&id).await;
+    let again = json!({
+        "order_id": "in-time", "scenario": "web",
+        "amount": { "minor": PRICE.to_string(), "currency": "AMD" },
+    });
+    let refused = shop
+        .node
+        .post("backend", "/v1/payment-requests", "again", &again)
+        .await;
+    assert_eq!(refused.expect(409).code(), "already_paid");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn money_in_time_pays_nothing_while_another_request_stands_for_the_order() {
+    let shop = accepting_shop().await;
+    let (id, reference) = shop
+        .waiting_with("again", json!({ "expires_in_s": 5 }))
+        .await;
+    let in_time = shop.statement("captured", &reference);
+    shop.node.leap(Duration::from_secs(6)).await;
+    shop.has_status(&id, "expired").await;
+    let (second, _) = shop.waiting_for_payer("again").await;
+    shop.provider.says(&reference, &in_time);
+    shop.tell(&in_time).await;
+    shop.eventually("money that waits", async || {
+        (shop.shown(&id).await["unapplied"] != json!([])).then_some(())
+    })
+    .await;
+    assert_eq!(shop.shown(&id).await["status"], "expired");
+    assert_eq!(shop.shown(&second).await["status"], "pending");
+    assert_eq!(shop.events(&id, "PaymentVerified").await, 0);
+}
