@@ -15,6 +15,7 @@ mod http_limits;
 mod http_policy;
 mod http_stream;
 mod kill_loop;
+mod late_money;
 mod look_ups;
 mod promise_01_terms;
 mod promise_02_idempotent_create;

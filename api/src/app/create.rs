@@ -121,10 +121,7 @@ impl App {
                 Once::Taken(_) if again == 0 => break,
                 Once::Taken(taken) => {
                     let generation = self.may_take_over(caller, context, id, new, &taken).await?;
-                    order.order_claim = Some(FoundClaim {
-                        generation,
-                        ours: false,
-                    });
+                    order.order_claim = Some(FoundClaim { generation });
                 }
             }
         }

@@ -1,6 +1,11 @@
 //! Paying what closed already: it gave its order free, so another request may stand for the order by
-//! now. Whoever pays late must own the order's claim, in the same append.
+//! now. Whoever pays late must own the order's claim, in the same append; every decision asks here
+//! when it needs it.
+//!
+//! The claim is made anew by each late payment, so that two requests of one order that are paid at
+//! once cannot both rely on what they found.
 
+use domain::ids::PaymentRequestId;
 use domain::payment::Request;
 use domain::payment::claims::order_key;
 use domain::payment::request::Closure;
@@ -12,13 +17,32 @@ use super::error::AppError;
 use super::observations::request_of;
 use super::requests::FoundClaim;
 
+/// Who stands for the order of a closed request.
+pub(super) enum Stand {
+    /// This request, or another that closed unpaid: it may be taken over.
+    Free(FoundClaim),
+    /// Another request that is open.
+    Open(PaymentRequestId),
+    /// Another request that is paid.
+    Paid(PaymentRequestId),
+}
+
 impl App {
-    /// The claim on the order of a closed request: its own, or one that it may take over from a
-    /// request that closed unpaid. `None` while another request stands for the order.
-    pub(super) async fn claim_of_order(
-        &self,
-        request: &Request,
-    ) -> Result<Option<FoundClaim>, AppError> {
+    /// The claim that a late payment of this request makes anew.
+    ///
+    /// # Errors
+    /// [`AppError::OpenRequestExists`] or [`AppError::OrderAlreadyPaid`] where another request stands
+    /// for the order. Both name it: whoever decides about late money sees all of the merchant's.
+    pub(super) async fn order_to_pay(&self, request: &Request) -> Result<FoundClaim, AppError> {
+        match self.stand_of_order(request).await? {
+            Stand::Free(found) => Ok(found),
+            Stand::Open(id) => Err(AppError::OpenRequestExists { id: Some(id) }),
+            Stand::Paid(id) => Err(AppError::OrderAlreadyPaid { id: Some(id) }),
+        }
+    }
+
+    /// Who stands for the order of a closed request.
+    pub(super) async fn stand_of_order(&self, request: &Request) -> Result<Stand, AppError> {
         let terms = request.terms();
         let key = order_key(self.recorder.key(), &terms.merchant, &terms.order_id);
         let found = self
@@ -27,21 +51,18 @@ impl App {
             .find_claim(ClaimSpace::Order, &key)
             .await?;
         let claim = found.ok_or_else(|| AppError::bug("a request without its order's claim"))?;
-        let ours = claim.owner == StreamId::payment_request(&terms.id);
-        let free = FoundClaim {
+        let free = Stand::Free(FoundClaim {
             generation: claim.generation,
-            ours,
-        };
-        if ours {
-            return Ok(Some(free));
+        });
+        if claim.owner == StreamId::payment_request(&terms.id) {
+            return Ok(free);
         }
-        let owner = request_of(&claim.owner)
+        let id = request_of(&claim.owner)
             .ok_or_else(|| AppError::bug("an order claim of no request"))?;
-        let stands = self
-            .fold_request(&owner, None)
-            .await?
-            .state
-            .is_some_and(|other| other.verified().is_some() || *other.closure() == Closure::Open);
-        Ok((!stands).then_some(free))
+        Ok(match self.fold_request(&id, None).await?.state {
+            Some(other) if other.verified().is_some() => Stand::Paid(id),
+            Some(other) if *other.closure() == Closure::Open => Stand::Open(id),
+            Some(_) | None => free,
+        })
     }
 }

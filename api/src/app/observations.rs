@@ -14,6 +14,7 @@ use domain::stream::{Category, StreamId};
 use super::App;
 use super::context::Context;
 use super::error::AppError;
+use super::late::Stand;
 use super::requests::{FoundClaim, Once, Order};
 
 /// How often an observation is decided again because others were faster.
@@ -107,7 +108,10 @@ impl App {
         if !expired || !request.terms().rules.auto_accept_on_time {
             return Ok(None);
         }
-        self.claim_of_order(request).await
+        Ok(match self.stand_of_order(request).await? {
+            Stand::Free(found) => Some(found),
+            Stand::Open(_) | Stand::Paid(_) => None,
+        })
     }
 
     /// Row G5: an order that the facts name and that another attempt has. Where this attempt has an

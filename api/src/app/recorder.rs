@@ -346,16 +346,14 @@ impl Recorder {
         ))
     }
 
-    /// What an event's record lists for a claim that is expected to be as told.
+    /// What an event's record lists for a claim that is expected to be as told, and is made anew.
     pub fn claim_use(
         ns: domain::ports::ClaimSpace,
         key: Digest32,
         expect: ClaimExpect,
-        same_owner: bool,
     ) -> ClaimUse {
         let generation = match expect {
             ClaimExpect::Free => 1,
-            ClaimExpect::Generation(generation) if same_owner => generation,
             ClaimExpect::Generation(generation) => generation + 1,
         };
         ClaimUse {

@@ -1,8 +1,9 @@
 //! Payment requests: one command, decided on the folded stream and appended with its claims.
 
 use domain::idempotency::Replay;
-use domain::ids::PaymentRequestId;
+use domain::ids::{PaymentRequestId, ReasonCode};
 use domain::payment::claims::needs_of;
+use domain::payment::request::Closure;
 use domain::payment::{Command, Event, Request, decide, evolve};
 use domain::ports::{AppendError, Claim, ClaimExpect, ClaimSpace, Position};
 use domain::sealed::EvidenceRef;
@@ -44,13 +45,12 @@ pub struct Taken {
     pub generation: u64,
 }
 
-/// A claim that was found and that an append relies on.
+/// A claim on an order that was found and that an append relies on. The append makes it anew, also
+/// where it is this request's already, so that whoever else relies on what was found looks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoundClaim {
-    /// Its generation; another one by then means that it changed hands.
+    /// Its generation; another one by then means that somebody was faster.
     pub generation: u64,
-    /// True when it is this request's already.
-    pub ours: bool,
 }
 
 /// A command to one request with what stands beside its events.
@@ -62,8 +62,11 @@ pub struct Order<'a> {
     pub evidence: Vec<EvidenceRef>,
     /// When it happened, where a provider says so.
     pub occurred_at: Option<Timestamp>,
-    /// The order's claim as it was found: taken over from a closed request, or this request's own.
+    /// The order's claim as it was found: a closed request's, or this request's own. Where a decision
+    /// needs it and nobody found it, it is looked for.
     pub order_claim: Option<FoundClaim>,
+    /// Why a person decided so: the code, and words that will be sealed.
+    pub reason: Option<(ReasonCode, Option<String>)>,
 }
 
 impl<'a> Order<'a> {
@@ -74,6 +77,7 @@ impl<'a> Order<'a> {
             evidence: vec![],
             occurred_at: None,
             order_claim: None,
+            reason: None,
         }
     }
 }
@@ -148,7 +152,7 @@ impl App {
     }
 
     /// [`App::execute`] with what stands beside the events; a taken claim is the caller's to think
-    /// about.
+    /// about. Not so the order's, which is looked for again.
     ///
     /// # Errors
     /// As [`App::execute`].
@@ -169,6 +173,8 @@ impl App {
             }
             match self.decide_once(id, context, &order, folded).await? {
                 Once::Done(executed) => return Ok(Ok(*executed)),
+                // Somebody paid the order, or made a request for it.
+                Once::Taken(taken) if taken.ns == ClaimSpace::Order => {}
                 Once::Taken(taken) => return Ok(Err(taken)),
                 Once::Conflict => {}
             }
@@ -232,9 +238,17 @@ impl App {
                 replayed: false,
             })));
         }
+        let order_claim = match (order.order_claim, &folded.state) {
+            (None, Some(request)) if pays_late(request, &events) => {
+                Some(self.order_to_pay(request).await?)
+            }
+            (found, _) => found,
+        };
         let expect = folded.expect();
         let stream = StreamId::payment_request(id);
-        let (drafts, claims) = self.drafts_of(&stream, order, folded.state.as_ref(), &events);
+        let of = (&stream, expect.first_version());
+        let (drafts, claims) =
+            self.drafts_of(of, order, order_claim, folded.state.as_ref(), &events);
         let request = events.iter().fold(folded.state, evolve);
         let request = request.ok_or_else(|| AppError::bug("a decision without a request"))?;
         let decision = Decision {
@@ -270,8 +284,9 @@ impl App {
 
     fn drafts_of(
         &self,
-        stream: &StreamId,
+        (stream, version): (&StreamId, Version),
         order: &Order<'_>,
+        order_claim: Option<FoundClaim>,
         request: Option<&Request>,
         events: &[Event],
     ) -> (Vec<Draft>, Vec<Claim>) {
@@ -280,24 +295,26 @@ impl App {
         for event in events {
             let mut draft = Draft::of(event).with_evidence(order.evidence.clone());
             draft.occurred_at = order.occurred_at;
+            draft.reason = order.reason.clone();
             for need in needs_of(self.recorder.key(), request, event) {
-                let (expect, ours) = match (need.ns, order.order_claim) {
+                let (expect, detail) = match (need.ns, order_claim) {
                     (ClaimSpace::Order, Some(found)) => {
-                        (ClaimExpect::Generation(found.generation), found.ours)
+                        let anew = u32::try_from(version.0).unwrap_or(u32::MAX);
+                        (ClaimExpect::Generation(found.generation), anew)
                     }
                     (
                         ClaimSpace::Order | ClaimSpace::Ptx | ClaimSpace::Ref | ClaimSpace::Quote,
                         _,
-                    ) => (ClaimExpect::Free, false),
+                    ) => (ClaimExpect::Free, need.detail),
                 };
                 draft
                     .claims
-                    .push(Recorder::claim_use(need.ns, need.key, expect, ours));
+                    .push(Recorder::claim_use(need.ns, need.key, expect));
                 claims.push(Claim {
                     ns: need.ns,
                     key: need.key,
                     owner: stream.clone(),
-                    detail: need.detail,
+                    detail,
                     expect,
                 });
             }
@@ -312,6 +329,14 @@ pub(super) enum Once {
     Done(Box<Executed>),
     Taken(Taken),
     Conflict,
+}
+
+/// True when a request that gave its order free is paid: only who stands for the order may be.
+fn pays_late(request: &Request, events: &[Event]) -> bool {
+    *request.closure() != Closure::Open
+        && events
+            .iter()
+            .any(|event| matches!(event, Event::PaymentVerified { .. }))
 }
 
 fn name_of(command: &Command) -> &'static str {

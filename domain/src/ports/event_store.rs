@@ -107,7 +107,8 @@ pub struct Claim {
     pub key: Digest32,
     /// Who claims it.
     pub owner: StreamId,
-    /// Further part of the owner: the attempt number of a `ref` claim.
+    /// Further part of the owner: the attempt number of a `ref` claim; of an `order` claim that was
+    /// there before, the version of the event that made it anew.
     pub detail: u32,
     /// What must hold.
     pub expect: ClaimExpect,
