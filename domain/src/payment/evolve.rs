@@ -10,7 +10,7 @@ use super::request::{
     Attempt, AttemptState, Capture, Case, Closure, Deferral, Dispute, Request, Verification,
 };
 use super::terms::Terms;
-use crate::ids::RefundId;
+use crate::ids::{ProviderRef, RefundId};
 
 /// Folds one event. `None` only before the first one. Events that cannot follow (the stream was
 /// damaged) change nothing.
@@ -256,12 +256,14 @@ impl Request {
                     part: *part,
                     minor: minor.0,
                     state: RefundState::Requested,
+                    reversal: None,
                 };
                 self.refunds.insert(refund.clone(), asked);
             }
             Event::RefundSubmitted { refund } => self.set_refund(refund, RefundState::Submitted),
             Event::RefundAccepted { refund, reversal } => {
                 self.set_refund(refund, RefundState::Accepted(reversal.clone()));
+                self.name_refund(refund, reversal);
             }
             Event::RefundUncertain { refund, .. } => {
                 self.set_refund(refund, RefundState::Uncertain)
@@ -277,6 +279,9 @@ impl Request {
             } => {
                 if let Some(refund) = refund {
                     self.set_refund(refund, RefundState::Settled);
+                    if let Some(told) = reversal {
+                        self.name_refund(refund, told);
+                    }
                 }
                 self.with_capture(capture, |capture| {
                     capture.give_back(applied.0, unapplied.0);
@@ -406,6 +411,12 @@ impl Request {
     fn set_refund(&mut self, refund: &RefundId, state: RefundState) {
         if let Some(known) = self.refunds.get_mut(refund) {
             known.state = state;
+        }
+    }
+
+    fn name_refund(&mut self, refund: &RefundId, reversal: &ProviderRef) {
+        if let Some(known) = self.refunds.get_mut(refund) {
+            known.reversal = Some(reversal.clone());
         }
     }
 

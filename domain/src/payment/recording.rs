@@ -28,7 +28,7 @@ impl Recording {
         self.events.push(event);
     }
 
-    /// Opens a case, once for what it is about. Money that waits again gets a new case.
+    /// Opens a case, once for what it is about and the money that it names. Money that waits again gets a new case.
     pub(super) fn open_case(
         &mut self,
         kind: ExceptionKind,
@@ -46,7 +46,13 @@ impl Recording {
         capture: Option<&CaptureKey>,
     ) {
         let again = |case: &Case| case.open() || kind.ends_by() != Ending::Money;
-        let known = |case: &Case| case.kind == kind && case.about == about && again(case);
+        // Two accounts may use one id for two things.
+        let known = |case: &Case| {
+            case.kind == kind
+                && case.about == about
+                && case.capture.as_ref() == capture
+                && again(case)
+        };
         if self.request.cases().values().any(known) {
             return;
         }

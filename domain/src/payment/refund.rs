@@ -7,7 +7,7 @@ use super::command::Refusal;
 use super::event::{CaptureKey, Event, Part};
 use super::exception::ExceptionKind;
 use super::recording::Recording;
-use super::request::Request;
+use super::request::{Capture, Request};
 use crate::ids::{ProviderRef, RefundId};
 use crate::money::MinorText;
 use crate::time::Timestamp;
@@ -25,6 +25,8 @@ pub struct Refund {
     pub minor: i64,
     /// How far it is.
     pub state: RefundState,
+    /// What the provider calls it, once it is known. It stays known when the refund has ended.
+    pub reversal: Option<ProviderRef>,
 }
 
 /// How far a refund is. Its amount is held until it settles or fails.
@@ -54,6 +56,11 @@ impl Refund {
             | RefundState::Uncertain => true,
             RefundState::Settled | RefundState::Failed => false,
         }
+    }
+
+    /// True when a provider that says this id means this refund, which is `id` here.
+    pub fn is_called(&self, id: &RefundId, told: &ProviderRef) -> bool {
+        told.as_str() == id.as_str() || self.reversal.as_ref() == Some(told)
     }
 
     /// True while the provider may have it, so that what it reports may be this.
@@ -204,16 +211,41 @@ impl Recording {
         );
     }
 
+    /// The refund of ours that a failure is about, when it is none that settled before: the one of that
+    /// id, or the only one under way.
+    pub(super) fn refund_that_failed(
+        &self,
+        key: &CaptureKey,
+        capture: &Capture,
+        reversal: Option<&ProviderRef>,
+    ) -> Option<RefundId> {
+        if reversal.is_some_and(|id| capture.reversals.contains_key(id)) {
+            return None;
+        }
+        let mut open = self
+            .request
+            .refunds()
+            .iter()
+            .filter(|(_, refund)| refund.capture == *key && refund.at_the_provider());
+        let is_it = |(id, refund): &(&RefundId, &Refund)| {
+            reversal.is_none_or(|told| refund.is_called(id, told))
+        };
+        let mut found = open.by_ref().filter(is_it);
+        let first = found.next()?;
+        found.next().is_none().then(|| first.0.clone())
+    }
+
     /// Which refunds of ours a report of `minor` more settles, and how much of it is none of ours.
     /// The provider's id decides where it is known; then the exact amount; then the oldest that fit
-    /// into a total.
+    /// into a total. `None` where it may be one of several and the answer to a call is about to tell
+    /// which.
     pub(super) fn refunds_told(
         &self,
         key: &CaptureKey,
         reversal: Option<&ProviderRef>,
         minor: i64,
         total: bool,
-    ) -> (Vec<(RefundId, i64)>, i64) {
+    ) -> Option<(Vec<(RefundId, i64)>, i64)> {
         let mut open: Vec<_> = self
             .request
             .refunds()
@@ -221,29 +253,41 @@ impl Recording {
             .filter(|(_, refund)| refund.capture == *key && refund.at_the_provider())
             .collect();
         open.sort_by_key(|(_, refund)| refund.number);
-        let named = open.iter().find(|(id, refund)| {
-            reversal.is_some_and(|told| {
-                told.as_str() == id.as_str() || refund.state == RefundState::Accepted(told.clone())
-            })
-        });
-        if let Some((id, _)) = named {
-            return (vec![((*id).clone(), minor)], 0);
-        }
-        // A refund that is known by another id than the one told is not this one.
-        open.retain(|(_, refund)| {
-            reversal.is_none() || !matches!(refund.state, RefundState::Accepted(_))
-        });
-        if let Some((id, _)) = open.iter().find(|(_, refund)| refund.minor == minor) {
-            return (vec![((*id).clone(), minor)], 0);
-        }
+        let is_named = |(id, refund): &(&RefundId, &Refund)| {
+            reversal.is_some_and(|told| refund.is_called(id, told))
+        };
         let (mut ours, mut rest) = (vec![], minor);
+        if let Some(place) = open.iter().position(is_named) {
+            let (id, refund) = open.remove(place);
+            // A total holds others as well.
+            let of_it = if total {
+                minor.min(refund.minor)
+            } else {
+                minor
+            };
+            ours.push((id.clone(), of_it));
+            rest -= of_it;
+        } else {
+            // A refund that is known by another id than the one told is not this one.
+            open.retain(|(_, refund)| reversal.is_none() || refund.reversal.is_none());
+            let mut same = open.iter().filter(|(_, refund)| refund.minor == minor);
+            if let Some((id, first)) = same.next() {
+                let called = |refund: &Refund| refund.state == RefundState::Submitted;
+                let several: Vec<_> = same.collect();
+                let unclear = called(first) || several.iter().any(|(_, other)| called(other));
+                if !total && !several.is_empty() && unclear {
+                    return None;
+                }
+                return Some((vec![((*id).clone(), minor)], 0));
+            }
+        }
         for (id, refund) in open.into_iter().filter(|_| total) {
             if refund.minor <= rest {
                 rest -= refund.minor;
                 ours.push((id.clone(), refund.minor));
             }
         }
-        (ours, rest)
+        Some((ours, rest))
     }
 }
 

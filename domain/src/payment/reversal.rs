@@ -8,7 +8,7 @@ use super::fact::{Fact, FactKind, RefundAmount};
 use super::label::Label;
 use super::outcome::Outcome;
 use super::recording::Recording;
-use super::refund::{Refund, RefundState};
+use super::refund::Refund;
 use super::request::{Capture, Dispute};
 use crate::ids::{CaseId, ProviderRef, RefundId};
 use crate::money::{MinorText, Money, Sum};
@@ -158,10 +158,14 @@ impl Recording {
         if repeated || minor <= 0 {
             return Outcome::Duplicate; // row F8
         }
-        let (ours, rest) = self.refunds_told(key, reversal, minor, total);
+        let Some((ours, rest)) = self.refunds_told(key, reversal, minor, total) else {
+            return Outcome::Parked; // The answer to our call tells which of ours it is.
+        };
         let mut settled = 0;
-        for (refund, part) in ours {
-            settled += self.settle_ours(key, &refund, part, reversal);
+        // Of several in one total, the provider names one.
+        let names = std::iter::once(reversal).chain(std::iter::repeat(None));
+        for ((refund, part), name) in ours.into_iter().zip(names) {
+            settled += self.settle_ours(key, &refund, part, name);
         }
         let (unasked, told) = (self.give_back(key, kind, reversal, rest, None), settled);
         settled += unasked;
@@ -201,8 +205,12 @@ impl Recording {
         minor: i64,
         reversal: Option<&ProviderRef>,
     ) -> i64 {
-        let asked = self.request.refunds().get(refund).map(|known| known.minor);
-        let settled = self.give_back(key, RefundKind::Refund, reversal, minor, Some(refund));
+        let known = self.request.refunds().get(refund);
+        let asked = known.map(|known| known.minor);
+        // The name that the provider gave it counts on when a total tells of it without one.
+        let name = reversal.cloned();
+        let name = name.or_else(|| known.and_then(|known| known.reversal.clone()));
+        let settled = self.give_back(key, RefundKind::Refund, name.as_ref(), minor, Some(refund));
         if asked != Some(settled) {
             self.contradicts(key);
         }
@@ -263,44 +271,37 @@ impl Recording {
         Outcome::Refused
     }
 
-    /// The refund of ours that a failure is about, when it is none that settled before: the one of that
-    /// id, or the only one under way.
-    fn refund_that_failed(
-        &self,
-        key: &CaptureKey,
-        capture: &Capture,
-        reversal: Option<&ProviderRef>,
-    ) -> Option<RefundId> {
-        if reversal.is_some_and(|id| capture.reversals.contains_key(id)) {
-            return None;
-        }
-        let mut open = self
-            .request
-            .refunds()
-            .iter()
-            .filter(|(_, refund)| refund.capture == *key && refund.at_the_provider());
-        let is_it = |(id, refund): &(&RefundId, &Refund)| match (reversal, &refund.state) {
-            (None, _) => true,
-            (Some(told), RefundState::Accepted(known)) => told == known,
-            (Some(told), _) => told.as_str() == id.as_str(),
-        };
-        let mut found = open.by_ref().filter(is_it);
-        let first = found.next()?;
-        found.next().is_none().then(|| first.0.clone())
-    }
-
-    /// Row F9.
+    /// Row F9. A failure that is told before its refund is known waits for it, like row C6.
     fn refund_came_back(
         &mut self,
         key: &CaptureKey,
         capture: &Capture,
         reversal: Option<&ProviderRef>,
     ) -> Outcome {
-        let settled = reversal.and_then(|id| capture.reversals.get_key_value(id));
-        let Some((id, &(applied, unapplied))) = settled.filter(|(_, parts)| **parts != (0, 0))
-        else {
-            return Outcome::Stale;
+        let of_capture = |refund: &&Refund| refund.capture == *key;
+        let mut ours = self.request.refunds().iter();
+        let Some(told) = reversal else {
+            let under_way = ours.any(|(_, refund)| of_capture(&refund) && refund.at_the_provider());
+            // Which of several it was, nobody can tell.
+            return if under_way || capture.refunded > 0 {
+                self.contradicts(key)
+            } else {
+                Outcome::Stale
+            };
         };
+        let Some((id, &(applied, unapplied))) = capture.reversals.get_key_value(told) else {
+            let ended = |(id, refund): (&RefundId, &Refund)| {
+                of_capture(&refund) && refund.is_called(id, told) && !refund.pending()
+            };
+            return if ours.any(ended) {
+                Outcome::Stale
+            } else {
+                Outcome::Parked
+            };
+        };
+        if (applied, unapplied) == (0, 0) {
+            return Outcome::Stale;
+        }
         self.push(Event::RefundReversed {
             capture: key.clone(),
             reversal: id.clone(),

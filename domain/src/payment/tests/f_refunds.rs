@@ -7,6 +7,7 @@ use crate::ids::{CaseId, RefundId};
 use crate::money::MinorText;
 use crate::payment::event::{Part, RefundKind, Resolution};
 use crate::payment::exception::ExceptionKind;
+use crate::payment::fact::{FactKind, RefundAmount};
 use crate::payment::refund::RefundState;
 use crate::payment::{
     Command, Event, Label, Outcome, RefundAnswer, Refusal, RequestRefund, Resolve,
@@ -458,4 +459,108 @@ fn money_that_a_refund_holds_goes_nowhere_else_e10() {
         .then(Refusal::OverRefund {
             refundable: MinorText(0),
         });
+}
+
+fn accepted(letter: char, id: &str) -> Event {
+    Event::RefundAccepted {
+        refund: refund_id(letter),
+        reversal: reference(id),
+    }
+}
+
+#[test]
+fn a_failure_that_is_told_before_its_refund_waits_for_it_f5() {
+    // The provider's message is faster than its answer to our call.
+    let early = || signed([refund_failed("t1", "re_1")]);
+    given(under_way())
+        .when(early())
+        .at(open_time())
+        .then(Nothing)
+        .outcome(Outcome::Parked);
+    let known = and(under_way(), [accepted('a', "re_1")]);
+    let failed = given(known).when(early()).at(open_time());
+    let failed = failed.outcome(Outcome::Applied).label(Label::Paid);
+    assert!(!failed.after.as_ref().unwrap().refund_pending());
+    // Once more: it has ended under that name.
+    go_on(failed)
+        .when(early())
+        .at(open_time())
+        .then(Nothing)
+        .outcome(Outcome::Stale);
+}
+
+#[test]
+fn a_failure_that_names_none_of_several_refunds_goes_to_a_person_f5() {
+    let two = and(
+        under_way(),
+        [requested('b', Part::Applied, 20_000), submitted('b')],
+    );
+    let nameless = of("t1", FactKind::RefundFailed { reversal: None });
+    let told = given(two)
+        .when(signed([nameless]))
+        .at(open_time())
+        .then([case_named(
+            1,
+            ExceptionKind::ProviderContradiction,
+            "refund of sim/sim-main/t1",
+            "t1",
+            open_time(),
+        )]);
+    let request = told.after.unwrap();
+    assert!(request.refunds().values().all(|refund| refund.pending()));
+}
+
+#[test]
+fn which_of_two_equal_refunds_went_back_is_told_by_the_answer_f3() {
+    let two = and(
+        under_way(),
+        [requested('b', Part::Applied, 50_000), submitted('b')],
+    );
+    let told = || signed([refund_of("t1", 50_000, "re_b")]);
+    given(two.clone())
+        .when(told())
+        .at(open_time())
+        .then(Nothing)
+        .outcome(Outcome::Parked);
+    given(and(two, [accepted('b', "re_b")]))
+        .when(told())
+        .at(open_time())
+        .then([settled_for('b', Some("re_b"), 50_000, 0, 50_000)]);
+}
+
+#[test]
+fn a_refund_that_a_total_settled_comes_back_under_its_name_f9() {
+    let settled = given(and(under_way(), [accepted('a', "re_1")]))
+        .when(signed([refunded_so_far("t1", 50_000)]))
+        .at(open_time())
+        .then([settled_for('a', Some("re_1"), 50_000, 0, 50_000)]);
+    go_on(settled)
+        .when(signed([refund_failed("t1", "re_1")]))
+        .at(open_time())
+        .label(Label::Paid)
+        .money(DUE, 0);
+}
+
+#[test]
+fn a_total_that_names_one_refund_settles_the_others_that_it_holds_f4() {
+    let two = and(
+        under_way(),
+        [
+            accepted('a', "re_1"),
+            requested('b', Part::Applied, 30_000),
+            submitted('b'),
+            accepted('b', "re_2"),
+        ],
+    );
+    let total = of(
+        "t1",
+        FactKind::Refunded {
+            amount: RefundAmount::Cumulative(sum(80_000)),
+            reversal: Some(reference("re_2")),
+        },
+    );
+    given(two).when(looked_up([total])).at(open_time()).then([
+        settled_for('b', Some("re_2"), 30_000, 0, 30_000),
+        settled_for('a', Some("re_1"), 50_000, 0, 80_000),
+    ]);
 }

@@ -97,6 +97,70 @@ fn every_refund_that_we_did_not_ask_for_gets_its_case_f7() {
 }
 
 #[test]
+fn equal_ids_of_two_accounts_are_two_refunds_with_a_case_each_f7() {
+    let two = |event: Event| match event {
+        Event::AttemptStarted {
+            attempt_no,
+            provider,
+            our_reference,
+            amount,
+            session_expires_at,
+            ..
+        } => Event::AttemptStarted {
+            account: account("sim-two"),
+            attempt_no,
+            provider,
+            our_reference,
+            amount,
+            session_expires_at,
+        },
+        Event::PaymentCaptured {
+            mut capture,
+            amount,
+            applied,
+            unapplied,
+            why,
+            class,
+            provider_time,
+            provider_status,
+            ..
+        } => {
+            capture.account = account("sim-two");
+            Event::PaymentCaptured {
+                attempt_no: 2,
+                capture,
+                amount,
+                applied,
+                unapplied,
+                why,
+                class,
+                provider_time,
+                provider_status,
+            }
+        }
+        other => other,
+    };
+    let second = money_came("t1", DUE, 0, Some(ExceptionKind::DuplicatePayment));
+    let both = and(paid(), [two(started(2)), two(second)]);
+    let first = given(both)
+        .when(signed([refund_of("t1", 50_000, "re_1")]))
+        .at(open_time());
+    let mut says = signed([refund_of("t1", 50_000, "re_1")]).about(2);
+    says.observation.account = account("sim-two");
+    let after = super::Given {
+        request: first.after,
+    };
+    let request = after.when(says).at(open_time()).after.unwrap();
+    let cases: Vec<_> = request
+        .cases()
+        .values()
+        .map(|case| (case.kind, case.capture.as_ref().unwrap().account.as_str()))
+        .collect();
+    let kind = ExceptionKind::UnrequestedRefund;
+    assert_eq!(cases, [(kind, "sim-main"), (kind, "sim-two")]);
+}
+
+#[test]
 fn a_repeated_refund_changes_nothing_f8() {
     for repeat in [
         refund_of("t1", 50_000, "r1"),
@@ -227,7 +291,7 @@ fn a_refund_comes_back_once_f9() {
         .at(open_time())
         .then(Nothing)
         .label(Label::Paid)
-        .outcome(Outcome::Stale);
+        .outcome(Outcome::Parked);
 }
 
 #[test]
