@@ -6,8 +6,8 @@ use domain::ids::{MerchantId, PaymentRequestId, ProviderRef};
 use domain::notification::{self, Notification, settle, waited_long_enough};
 use domain::payment::claims::{order_ref_key, ref_key};
 use domain::payment::exception::ExceptionKind;
-use domain::payment::fact::{FactKind, Observation};
-use domain::payment::{Outcome, Target};
+use domain::payment::fact::{Fact, FactKind, Observation};
+use domain::payment::{Command, Outcome, Target};
 use domain::ports::{AppendError, ClaimOwner, ClaimSpace};
 use domain::sealed::EvidenceRef;
 use domain::stream::StreamId;
@@ -71,7 +71,17 @@ impl App {
                 let outcome = self
                     .record_observation(&id, target, observation, config, evidence, &context)
                     .await?;
-                (outcome, Some(id), None)
+                if outcome == Outcome::Parked && waited_long_enough(known, self.recorder.now()) {
+                    let command = Command::OpenCase {
+                        kind: ExceptionKind::ReversalWithoutCapture,
+                        about: waited_for(&known.observation),
+                    };
+                    self.execute(&id, &context, &command).await?;
+                    let why = ExceptionKind::ReversalWithoutCapture.as_str().to_owned();
+                    (Outcome::Refused, Some(id), Some(why))
+                } else {
+                    (outcome, Some(id), None)
+                }
             }
             Match::OtherMerchant => {
                 let outcome = self
@@ -190,6 +200,29 @@ fn speaks_of_money(known: &Notification) -> bool {
         | FactKind::SessionExpired
         | FactKind::Unknown => fact.our_reference.is_some() || fact.provider_order_ref.is_some(),
     })
+}
+
+/// What a reversal that never found its money is about, in the provider's words (row C6).
+fn waited_for(observation: &Observation) -> String {
+    let of_fact = |fact: &Fact| match &fact.kind {
+        FactKind::Voided { reversal }
+        | FactKind::Refunded { reversal, .. }
+        | FactKind::RefundFailed { reversal } => {
+            reversal.as_ref().or(fact.transaction.as_ref()).cloned()
+        }
+        FactKind::DisputeOpened { dispute, .. }
+        | FactKind::DisputeWon { dispute }
+        | FactKind::DisputeLost { dispute } => Some(dispute.clone()),
+        FactKind::Registered
+        | FactKind::Processing
+        | FactKind::Authorised
+        | FactKind::Captured
+        | FactKind::Declined
+        | FactKind::SessionExpired
+        | FactKind::Unknown => None,
+    };
+    let told = observation.facts.iter().find_map(of_fact);
+    told.map_or_else(|| observation.account.to_string(), |id| id.to_string())
 }
 
 /// The request that `<request>-<n>` names.

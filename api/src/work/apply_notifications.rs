@@ -107,7 +107,8 @@ impl Loop {
         for recorded in page.events {
             match &*recorded.record.event_type {
                 "NotificationReceived" => self.apply(&recorded.stream).await?,
-                "AttemptStarted" | "AttemptRegistered" | "PaymentCaptured" => news = true,
+                "AttemptStarted" | "AttemptRegistered" | "PaymentCaptured" | "RefundAccepted"
+                | "RefundSettled" | "RefundUncertain" => news = true,
                 _ => {}
             }
             self.at = Some(recorded.position);

@@ -47,7 +47,7 @@ pub const TABLE: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "order_status",
-    version: 2,
+    version: 3,
     tables: &[TABLE, fold::TABLE],
 };
 

@@ -72,7 +72,7 @@ pub const PENDING: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "timers",
-    version: 2,
+    version: 3,
     tables: &[EXPIRIES, LOOK_UPS, ASKED, PENDING, fold::TABLE],
 };
 

@@ -56,7 +56,7 @@ const STORIES: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "delivery_queue",
-    version: 2,
+    version: 3,
     tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES],
 };
 
