@@ -89,6 +89,7 @@ fn of_refusal(refusal: &payment::Refusal) -> Problem {
         | R::CaseHoldsMoney
         | R::NothingUnapplied
         | R::Superseded
+        | R::DisputeOpen
         | R::ProposalOpen
         | R::ProposalClosed => &problem::STATE_CONFLICT,
         R::UnknownRefund | R::UnknownCase | R::UnknownProposal | R::UnknownCapture => {

@@ -10,7 +10,7 @@ use super::outcome::Outcome;
 use super::recording::Recording;
 use super::request::Closure;
 use super::terms::PartialPolicy;
-use crate::ids::TransferId;
+use crate::ids::{ProviderRef, TransferId};
 use crate::money::{MinorText, Money};
 use crate::stream::StreamId;
 use crate::time::{Precision, ProviderTime, Timestamp};
@@ -39,6 +39,7 @@ pub(super) enum Origin {
         transfer: TransferId,
         from: StreamId,
         refunded: MinorText,
+        reversals: Vec<ProviderRef>,
     },
 }
 
@@ -317,6 +318,7 @@ impl Recording {
                 transfer,
                 from,
                 refunded,
+                reversals,
             } => Event::CaptureReceived {
                 transfer: transfer.clone(),
                 from: from.clone(),
@@ -328,6 +330,7 @@ impl Recording {
                 class,
                 provider_time,
                 refunded: *refunded,
+                reversals: reversals.clone(),
             },
         });
     }

@@ -281,6 +281,10 @@ impl Recording {
         let Some(capture) = self.request.captures().get(key) else {
             return Err(Refusal::UnknownCapture);
         };
+        let mut disputes = self.request.disputes().values();
+        if disputes.any(|dispute| dispute.capture == *key && dispute.outcome.is_none()) {
+            return Err(Refusal::DisputeOpen); // How it ends is told here.
+        }
         let amount = crate::money::Money::new(minor, capture.amount.currency())
             .map_err(|_| Refusal::NothingUnapplied)?;
         self.push(Event::CaptureReassigned {
@@ -291,6 +295,7 @@ impl Recording {
             class: capture.class,
             provider_time: capture.provider_time,
             refunded: MinorText(capture.refunded),
+            reversals: capture.reversals.keys().cloned().collect(),
         });
         self.close_empty_cases(key, Resolution::Reassigned);
         Ok(())

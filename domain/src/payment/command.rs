@@ -300,6 +300,9 @@ pub enum Refusal {
     /// Another request replaced it.
     #[error("the request was superseded: reassign its money to the one that replaced it")]
     Superseded,
+    /// The outcome of a dispute takes its money from where it was disputed.
+    #[error("a dispute about this money is open")]
+    DisputeOpen,
     /// Money cannot move to where it is.
     #[error("the money is at this request already")]
     SameRequest,

@@ -164,6 +164,9 @@ pub enum Event {
         provider_time: Option<ProviderTime>,
         /// What had gone back of the capture before, as providers count cumulatively.
         refunded: MinorText,
+        /// Reversals of it that were told before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reversals: Vec<ProviderRef>,
     },
     /// Money came from another request, or from suspense. It is never refused.
     #[serde(rename = "CaptureReceived")]
@@ -190,6 +193,9 @@ pub enum Event {
         provider_time: Option<ProviderTime>,
         /// What had gone back of the capture before it came, as providers count cumulatively.
         refunded: MinorText,
+        /// Reversals of it that were told before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reversals: Vec<ProviderRef>,
     },
     /// Applied money became unapplied (rows D9, H7).
     #[serde(rename = "CaptureUnapplied")]

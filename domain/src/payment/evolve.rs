@@ -164,6 +164,7 @@ impl Request {
                 class,
                 provider_time,
                 refunded,
+                reversals,
                 ..
             } => {
                 self.received.insert(transfer.clone());
@@ -174,10 +175,12 @@ impl Request {
                     *class,
                     *provider_time,
                 );
-                money.refunded = refunded.0;
+                (money.refunded, money.refunded_before) = (refunded.0, refunded.0);
+                // They took nothing of what came.
+                let told = reversals.iter().map(|id| (id.clone(), (0, 0)));
+                money.reversals = told.collect();
                 match self.captures.get_mut(capture) {
-                    // It had left before, and comes back.
-                    Some(known) => known.add(&money),
+                    Some(known) => known.add(money),
                     None => {
                         self.captures.insert(capture.clone(), money);
                     }
@@ -205,6 +208,7 @@ impl Request {
                 capture.unapplied = capture.unapplied.saturating_sub(amount.minor());
                 capture.moved = capture.moved.saturating_add(amount.minor());
                 capture.moved_to = Some(to.clone());
+                capture.refunded_before = capture.refunded;
             }),
             Event::CaptureUnapplied { capture, minor, .. } => {
                 self.with_capture(capture, |capture| {

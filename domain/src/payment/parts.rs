@@ -116,6 +116,8 @@ pub struct Capture {
     pub reversals: BTreeMap<ProviderRef, (i64, i64)>,
     /// What refunds and voids gave back (disputes apart), as providers count cumulatively.
     pub refunded: i64,
+    /// The same when the money last came from another request or left for one.
+    pub refunded_before: i64,
 }
 
 impl Capture {
@@ -137,12 +139,19 @@ impl Capture {
         self.applied > 0 || self.returned_applied > 0
     }
 
-    /// Money of this capture that had left and comes back.
-    pub(super) fn add(&mut self, more: &Self) {
+    /// More money of this capture: some that had left and comes back, or another part of it.
+    pub(super) fn add(&mut self, more: Self) {
         if let Ok(amount) = self.amount.plus(more.amount) {
             self.amount = amount;
             self.applied = self.applied.saturating_add(more.applied);
             self.unapplied = self.unapplied.saturating_add(more.unapplied);
+            let meanwhile = more.refunded.saturating_sub(self.refunded_before).max(0);
+            self.refunded = self.refunded.saturating_add(meanwhile);
+            self.refunded_before = more.refunded_before;
+            self.moved_to = None;
+            for (id, told) in more.reversals {
+                self.reversals.entry(id).or_insert(told);
+            }
         }
     }
 
@@ -167,6 +176,7 @@ impl Capture {
             provider_time,
             reversals: BTreeMap::new(),
             refunded: 0,
+            refunded_before: 0,
         }
     }
 

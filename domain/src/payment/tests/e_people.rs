@@ -2,11 +2,14 @@
 
 use super::build::*;
 use super::{Given, Nothing, given};
-use crate::ids::{CaseId, OperatorId, TransferId};
+use crate::ids::{CaseId, OperatorId, PaymentRequestId, TransferId};
 use crate::money::{MinorText, Money};
-use crate::payment::event::{CancelledBy, Resolution, VerificationMethod};
+use crate::payment::event::{
+    CancelledBy, DisputeOutcome, RefundKind, Resolution, VerificationMethod,
+};
 use crate::payment::evidence::EvidenceClass;
 use crate::payment::exception::ExceptionKind;
+use crate::payment::fact::Fact;
 use crate::payment::{
     Command, Event, Label, Outcome, RecordFacts, Refusal, Resolve, Target, Transfer, moved_to,
 };
@@ -88,6 +91,7 @@ fn reassigned() -> Event {
         class: EvidenceClass::LookedUp,
         provider_time: None,
         refunded: MinorText(0),
+        reversals: vec![],
     }
 }
 
@@ -100,6 +104,7 @@ fn arrives(money: Money) -> Command {
         class: EvidenceClass::LookedUp,
         provider_time: None,
         refunded: MinorText(0),
+        reversals: vec![],
     })
 }
 
@@ -115,6 +120,7 @@ fn received(money: Money, applied: i64, why: Option<ExceptionKind>) -> Event {
         class: EvidenceClass::LookedUp,
         provider_time: None,
         refunded: MinorText(0),
+        reversals: vec![],
     }
 }
 
@@ -402,11 +408,21 @@ fn what_is_told_of_money_that_left_is_recorded_where_it_is_e15() {
     let facts = looked_up([refunded_so_far("t1", DUE)]);
     let fact = &facts.observation.facts[0];
     assert_eq!(
-        moved_to(&request, &facts, 1, fact),
-        Some((id('b'), key("t1")))
+        moved_to(&request, &facts.observation, &Target::Attempt(1), fact),
+        Some((id('b'), fact.clone()))
+    );
+    // Where it names no transaction, it is told there with the one of its attempt.
+    let bare = Fact {
+        transaction: None,
+        ..fact.clone()
+    };
+    assert_eq!(
+        moved_to(&request, &facts.observation, &Target::Attempt(1), &bare),
+        Some((id('b'), fact.clone()))
     );
     let stays = super::fold(None, &late_money(amd(DUE))).unwrap();
-    assert_eq!(moved_to(&stays, &facts, 1, fact), None);
+    let of_stays = moved_to(&stays, &facts.observation, &Target::Attempt(1), fact);
+    assert_eq!(of_stays, None);
     // There it is recorded without an attempt of that request.
     let there = RecordFacts {
         target: Target::Moved,
@@ -421,6 +437,109 @@ fn what_is_told_of_money_that_left_is_recorded_where_it_is_e15() {
     .outcome(Outcome::Applied)
     .label(Label::Refunded)
     .money(0, 0);
+}
+
+/// What is told of the first request's money.
+fn elsewhere(events: &[Event], fact: &Fact) -> Option<(PaymentRequestId, Fact)> {
+    let request = super::fold(None, events).unwrap();
+    let facts = looked_up([fact.clone()]);
+    moved_to(&request, &facts.observation, &Target::Attempt(1), fact)
+}
+
+#[test]
+fn what_went_back_before_the_money_left_stays_where_it_was_told_e15() {
+    let mut left = reassigned();
+    if let Event::CaptureReassigned {
+        amount,
+        refunded,
+        reversals,
+        ..
+    } = &mut left
+    {
+        (*amount, *refunded) = (amd(DUE - 500), MinorText(500));
+        *reversals = vec![reference("r1")];
+    }
+    let settled = refund_settled(RefundKind::Refund, Some("r1"), 0, 500, 500);
+    let before = and(late_money(amd(DUE)), [settled]);
+    given(before.clone())
+        .when(reassign())
+        .at(late())
+        .then([left.clone(), closed(1, Resolution::Reassigned)]);
+    let gone = and(before, [left]);
+    assert_eq!(elsewhere(&gone, &refund_of("t1", 500, "r1")), None);
+    assert_eq!(elsewhere(&gone, &refunded_so_far("t1", 500)), None);
+    let more = refunded_so_far("t1", 700);
+    assert_eq!(elsewhere(&gone, &more), Some((id('b'), more.clone())));
+    // Another id is another refund, and its money is there.
+    let another = refund_of("t1", 500, "r2");
+    assert_eq!(elsewhere(&gone, &another), Some((id('b'), another.clone())));
+}
+
+#[test]
+fn a_total_told_where_money_went_counts_only_what_it_can_know_e15() {
+    // Some of it counted here and went back after the rest had left.
+    let mut left = reassigned();
+    if let Event::CaptureReassigned { amount, .. } = &mut left {
+        *amount = amd(500);
+    }
+    let split = and(
+        pending(),
+        [
+            money_came("t1", DUE + 500, DUE, Some(ExceptionKind::Overpaid)),
+            verified("t1"),
+            left,
+            refund_settled(RefundKind::Refund, Some("r1"), DUE, 0, DUE),
+        ],
+    );
+    assert_eq!(elsewhere(&split, &refunded_so_far("t1", DUE)), None);
+    let told = elsewhere(&split, &refunded_so_far("t1", DUE + 300));
+    assert_eq!(told, Some((id('b'), refunded_so_far("t1", 300))));
+}
+
+#[test]
+fn a_refund_told_elsewhere_is_known_when_the_money_comes_back_e15() {
+    let gone = and(
+        late_money(amd(DUE)),
+        [reassigned(), closed(1, Resolution::Reassigned)],
+    );
+    let mut back = arrives(amd(DUE - 500));
+    if let Command::ReceiveTransfer(transfer) = &mut back {
+        transfer.transfer = TransferId::parse(format!("tr_{}", "b".repeat(26))).unwrap();
+        transfer.refunded = MinorText(500);
+        transfer.reversals = vec![reference("r1")];
+    }
+    let home = given(gone).when(back).at(late()).money(0, DUE - 500).after;
+    for told in [refund_of("t1", 500, "r1"), refunded_so_far("t1", 500)] {
+        let request = home.clone();
+        Given { request }
+            .when(looked_up([told]))
+            .at(late())
+            .outcome(Outcome::Duplicate)
+            .money(0, DUE - 500);
+    }
+    // It is here: what is told of it is recorded here, also when nothing is left of it.
+    let all = looked_up([refunded_so_far("t1", DUE)]);
+    let request = home;
+    let empty = Given { request }.when(all).at(late()).money(0, 0).after;
+    let failed = refund_failed("t1", "r9");
+    let facts = looked_up([failed.clone()]).observation;
+    let elsewhere = moved_to(&empty.unwrap(), &facts, &Target::Attempt(1), &failed);
+    assert_eq!(elsewhere, None);
+}
+
+#[test]
+fn disputed_money_does_not_leave_e15() {
+    let opened = dispute_opened("d1", "t1", DUE);
+    let disputed = and(late_money(amd(DUE)), [opened]);
+    given(disputed.clone())
+        .when(reassign())
+        .at(late())
+        .then(Refusal::DisputeOpen);
+    let won = dispute_closed("d1", "t1", DisputeOutcome::Won, 0, 0);
+    given(and(disputed, [won]))
+        .when(reassign())
+        .at(late())
+        .then([reassigned(), closed(1, Resolution::Reassigned)]);
 }
 
 /// A refund of it that came back opens a case of its own, which is no other way in.

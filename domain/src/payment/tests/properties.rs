@@ -232,6 +232,7 @@ fn a_transfer() -> impl Strategy<Value = Command> {
             class: EvidenceClass::LookedUp,
             provider_time: None,
             refunded: MinorText(0),
+            reversals: vec![],
         })
     })
 }

@@ -108,6 +108,7 @@ fn pinned() -> Vec<(Event, &'static str)> {
         class: EvidenceClass::LookedUp,
         provider_time: time,
         refunded: MinorText(0),
+        reversals: vec![],
     };
     let moved_in = Event::CaptureReceived {
         transfer,
@@ -119,7 +120,8 @@ fn pinned() -> Vec<(Event, &'static str)> {
         why: Some(ExceptionKind::Overpaid),
         class: EvidenceClass::LookedUp,
         provider_time: time,
-        refunded: MinorText(0),
+        refunded: MinorText(100),
+        reversals: vec![reference("r1")],
     };
     let proposed = Event::OverrideProposed {
         proposal: proposal(),
@@ -210,7 +212,7 @@ fn pinned() -> Vec<(Event, &'static str)> {
         ),
         (
             moved_in,
-            r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"700"},"applied":"300","capture":"sim/sim-main/t1","class":"looked_up","from":"payment_request-pr_bbbbbbbbbbbbbbbbbbbbbbbbbb","provider_time":{"at":"2026-10-05T11:29:00.000Z","precision":"second"},"refunded":"0","transfer":"tr_aaaaaaaaaaaaaaaaaaaaaaaaaa","unapplied":"400","why":"overpaid"},"type":"CaptureReceived"}"#,
+            r#"{"data":{"amount":{"currency":"AMD","exponent":2,"minor":"700"},"applied":"300","capture":"sim/sim-main/t1","class":"looked_up","from":"payment_request-pr_bbbbbbbbbbbbbbbbbbbbbbbbbb","provider_time":{"at":"2026-10-05T11:29:00.000Z","precision":"second"},"refunded":"100","reversals":["r1"],"transfer":"tr_aaaaaaaaaaaaaaaaaaaaaaaaaa","unapplied":"400","why":"overpaid"},"type":"CaptureReceived"}"#,
         ),
         (
             aside,
