@@ -16,28 +16,37 @@ pub fn unmatched_event(
     envelope: &Envelope,
     leaf_hash: Digest32,
 ) -> Result<Option<Outbound>, CodecError> {
-    match decode(envelope)? {
-        unmatched::Event::Observed(_) => Ok(None),
+    let (name, ce_type, mut data) = match decode(envelope)? {
         unmatched::Event::ExceptionOpened {
             case,
             kind,
             severity,
             due,
             ..
-        } => {
-            let subject = envelope.stream.key().to_owned();
-            let mut data = exception(&case, kind, severity, due);
-            data["merchant_id"] = json!(envelope.merchant);
-            data["log"] = json!({ "origin": envelope.origin, "leaf_hash": leaf_hash });
-            let body = cloud_event(envelope, "exception.opened", &subject, data)?;
-            Ok(Some(Outbound {
-                name: "exception_opened",
-                subject,
-                opt_in: true,
-                body,
-            }))
-        }
-    }
+        } => (
+            "exception_opened",
+            "exception.opened",
+            exception(&case, kind, severity, due),
+        ),
+        unmatched::Event::ExceptionResolved { case, resolution } => (
+            "exception_resolved",
+            "exception.resolved",
+            json!({ "case": case, "resolution": resolution }),
+        ),
+        unmatched::Event::Observed(_)
+        | unmatched::Event::Resolved(_)
+        | unmatched::Event::ExceptionAssigned { .. } => return Ok(None),
+    };
+    let subject = envelope.stream.key().to_owned();
+    data["merchant_id"] = json!(envelope.merchant);
+    data["log"] = json!({ "origin": envelope.origin, "leaf_hash": leaf_hash });
+    let body = cloud_event(envelope, ce_type, &subject, data)?;
+    Ok(Some(Outbound {
+        name,
+        subject,
+        opt_in: true,
+        body,
+    }))
 }
 
 /// A test event, for one subscriber.

@@ -337,6 +337,11 @@ fn of_unmatched(told: unmatched::Event) -> News {
                 capture,
             })
         }
+        unmatched::Event::ExceptionAssigned { case, to } => News::Assigned(case, to),
+        unmatched::Event::ExceptionResolved { case, resolution } => {
+            News::Resolved(case, resolution)
+        }
+        unmatched::Event::Resolved(_) => News::Nothing, // Its case is resolved in the same append.
     }
 }
 
