@@ -89,12 +89,16 @@ pub(super) fn resolve(
         }
         (Resolve::Refund { refund }, Ending::Money) => {
             let key = money_of(known)?;
+            let minor = match request.refunds().get(refund) {
+                Some(before) => before.minor,
+                None => match request.available(&key, Part::Unapplied) {
+                    0 => recording.free(&key)?,
+                    rest => rest,
+                },
+            };
             let asked = RequestRefund {
                 refund: refund.clone(),
-                minor: match request.refunds().get(refund) {
-                    Some(before) => before.minor,
-                    None => request.available(&key, Part::Unapplied),
-                },
+                minor,
                 capture: key,
                 part: Part::Unapplied,
             };
