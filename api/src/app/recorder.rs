@@ -9,10 +9,10 @@ use domain::actor::{Cause, Reason};
 use domain::codec::{DomainEvent, Encoded, decode, encode};
 use domain::digest::{Digest32, InstanceKey};
 use domain::idempotency::Replays;
-use domain::ids::{MerchantId, ReasonCode};
+use domain::ids::{EventId, MerchantId, ReasonCode};
 use domain::ports::{
     AppendError, AppendRequest, Appended, Claim, ClaimExpect, Clock, Entropy, EventStore, Expect,
-    Keyring, Outcome, Position,
+    Keyring, KeyringError, Outcome, Position,
 };
 use domain::record::{ClaimUse, Envelope, Record};
 use domain::sealed::{EvidenceRef, KeyScope, Place};
@@ -257,6 +257,23 @@ impl Recorder {
         })
     }
 
+    /// The words of a record's reason; `None` where there are none, or where they are erased.
+    ///
+    /// # Errors
+    /// [`AppError`]: the keyring is away, or the record does not open.
+    pub async fn words_of(&self, record: &Envelope) -> Result<Option<String>, AppError> {
+        let sealed = record.reason.as_ref().and_then(|why| why.text.as_ref());
+        let Some(sealed) = sealed else {
+            return Ok(None);
+        };
+        let place = reason_of(&self.origin, &record.stream, record.event_id);
+        match self.keyring.open(sealed, &place).await {
+            Ok(text) => String::from_utf8(text).map(Some).map_err(AppError::bug),
+            Err(KeyringError::Destroyed) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+
     async fn finish(
         &self,
         decision: Decision<'_>,
@@ -276,12 +293,7 @@ impl Recorder {
         let mut envelopes = Vec::with_capacity(drafts.len());
         for draft in drafts {
             let event_id = self.entropy.event_id(now);
-            let place = Place {
-                origin: &self.origin,
-                stream,
-                event_id,
-                field: "reason.text",
-            };
+            let place = reason_of(&self.origin, stream, event_id);
             let reason = match (draft.reason, merchant) {
                 (Some((code, Some(text))), Some(merchant)) => {
                     let scope = KeyScope::Notes {
@@ -361,6 +373,16 @@ impl Recorder {
             key,
             generation,
         }
+    }
+}
+
+/// Where the words of a reason stand.
+fn reason_of<'a>(origin: &'a str, stream: &'a StreamId, event_id: EventId) -> Place<'a> {
+    Place {
+        origin,
+        stream,
+        event_id,
+        field: "reason.text",
     }
 }
 
