@@ -129,6 +129,31 @@ async fn person(cage: &mut Cage) {
     cage.post("person", "/v1/sessions/confirm", &confirm).await;
 }
 
+/// A person looks at what the customer said, and says why they decide so.
+async fn decide(cage: &mut Cage, ours: &str) {
+    let request = ours.rsplit_once('-').unwrap().0;
+    let case = format!("/v1/exceptions/payment_request-{request}~1");
+    let why = json!({ "to": null, "reason": "told_by_phone", "text": format!("{WORDS}: {NAME}") });
+    let assign = format!("{case}/assign");
+    cage.post("operator", &assign, &why).await.expect(200);
+    let mut why = json!({ "resolution": "dismiss", "reason": "told_by_phone" });
+    for (text, status) in [
+        (format!("{WORDS}: {CARD}"), 422),
+        (format!("{WORDS}: {NAME}, {PHONE}"), 200),
+    ] {
+        why["text"] = json!(text);
+        let resolve = format!("{case}/resolve");
+        cage.post("operator", &resolve, &why).await.expect(status);
+    }
+    let shown = cage.call("operator", "GET", &case, None).await.expect(200);
+    assert!(shown.text.contains(WORDS));
+    // The one answer that shows the words, by design.
+    cage.answers.pop();
+    for who in ["bot", "backend", "auditor", "admin"] {
+        cage.call(who, "GET", &case, None).await.expect(403);
+    }
+}
+
 /// Every way in, good and bad. Gives the subscriber's signing secret and the payer's link.
 async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String) {
     let hook = format!("{}?token={HOOK_TOKEN}", crm.url());
@@ -231,6 +256,7 @@ async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String) {
         cage.answers
             .push(("callback".to_owned(), answer.text.into_bytes()));
     }
+    decide(cage, &ours).await;
     let row = cage.deliveries("dead_lettered", 1).await.remove(0);
     let path = format!("/v1/deliveries/{}/abandon", row["id"].as_str().unwrap());
     let why = json!({ "reason": "told_by_phone", "text": format!("{WORDS}: {NAME}, {PHONE}") });

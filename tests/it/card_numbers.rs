@@ -23,6 +23,13 @@ async fn no_free_text_of_a_command_takes_a_card_number() {
     let failed = shop.turned_away("crm").await;
     let delivery = failed["id"].as_str().unwrap();
 
+    let (halfway, reference) = shop.waiting_for_payer("tea-0").await;
+    let half = shop.statement_with("captured", &reference, json!({ "amount": "75000" }));
+    assert_eq!(shop.tell(&half).await, "applied");
+    let case = format!("/v1/exceptions/payment_request-{halfway}~1");
+    let keep = json!({ "resolution": "keep_as_income", "reason": "checked", "text": "asked them" });
+    let answer = json!({ "resolution": "refund_answer", "settled": true, "reason": "checked", "text": "asked them" });
+
     let amount = json!({ "minor": "150000", "currency": "AMD" });
     let order = json!({ "order_id": "tea-2", "scenario": "web", "amount": amount });
     let items = json!({ "order_id": "tea-2", "scenario": "web", "items": [{ "code": CARD, "quantity": 1 }] });
@@ -47,6 +54,30 @@ async fn no_free_text_of_a_command_takes_a_card_number() {
             format!("/v1/deliveries/{delivery}/abandon"),
             json!({ "reason": CARD }),
             "/reason",
+        ),
+        (
+            "operator",
+            format!("{case}/resolve"),
+            with(&keep, "text", spaced),
+            "/text",
+        ),
+        (
+            "operator",
+            format!("{case}/resolve"),
+            with(&keep, "reason", CARD),
+            "/reason",
+        ),
+        (
+            "operator",
+            format!("{case}/resolve"),
+            with(&answer, "reversal", CARD),
+            "/reversal",
+        ),
+        (
+            "operator",
+            format!("{case}/assign"),
+            json!({ "to": null, "reason": "checked", "text": spaced }),
+            "/text",
         ),
         (
             "backend",

@@ -32,6 +32,9 @@ const QUOTE: &str = "/v1/quotes/{quote_id}";
 const EVENTS: &str = "/v1/events";
 const EVENT_STREAM: &str = "/v1/streams/{stream}";
 const EXCEPTIONS: &str = "/v1/exceptions";
+const EXCEPTION: &str = "/v1/exceptions/{id}";
+const ASSIGN: &str = "/v1/exceptions/{id}/assign";
+const RESOLVE: &str = "/v1/exceptions/{id}/resolve";
 const PROJECTIONS: &str = "/v1/projections";
 const CALLBACK: &str = "/v1/callbacks/{provider}/{account}";
 const CHECKOUT: &str = "/checkout/{link}";
@@ -89,6 +92,9 @@ const MAY: [(&str, &[Route]); 7] = [
             ("GET", STREAM),
             ("POST", NOTICES),
             ("GET", EXCEPTIONS),
+            ("GET", EXCEPTION),
+            ("POST", ASSIGN),
+            ("POST", RESOLVE),
             ("GET", SUBSCRIBERS),
             ("GET", SUBSCRIBER),
             ("POST", PAUSE),
@@ -270,6 +276,16 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
             }
             template.replace("{id}", &id)
         }
+        EXCEPTION | ASSIGN | RESOLVE => {
+            // Nobody can be asked about what a customer says, so a person must look.
+            let id = new_request(node, owner).await;
+            let notice = json!({ "kind": "message", "text": "I paid" });
+            let notices = NOTICES.replace("{id}", &id);
+            node.post(owner, &notices, &fresh("key"), &notice)
+                .await
+                .expect(202);
+            template.replace("{id}", &format!("payment_request-{id}~1"))
+        }
         CHECKOUT | CHECKOUT_PAY => {
             let created = node.post(owner, REQUESTS, &fresh("key"), &tea()).await;
             let url = created.expect(201).text_of("checkout_url");
@@ -306,6 +322,10 @@ fn body(route: Route) -> Option<Value> {
         (_, NOTICES) => Some(json!({ "kind": "message", "text": "I paid" })),
         (_, SUBSCRIBERS) => {
             Some(json!({ "id": fresh("erp"), "url": "https://hooks.example.org/x" }))
+        }
+        (_, ASSIGN) => Some(json!({ "to": null })),
+        (_, RESOLVE) => {
+            Some(json!({ "resolution": "dismiss", "reason": "checked", "text": "nothing came" }))
         }
         (_, REDRIVE | ABANDON) => Some(json!({ "reason": "receiver_fixed" })),
         (_, ATTEMPTS | CANCEL | CALLBACK | CHECKOUT_PAY | TEST | PAUSE | RESUME) => Some(json!({})),

@@ -11,6 +11,7 @@ mod checkout_page;
 mod contract;
 mod deliveries;
 mod disk_faults;
+mod exceptions;
 mod http_limits;
 mod http_policy;
 mod http_stream;

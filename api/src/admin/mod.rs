@@ -2,6 +2,7 @@
 //! server runs, commands go to it over a socket in the data folder that only its owner can open;
 //! otherwise the command line opens the stores itself.
 
+pub mod exceptions;
 pub mod operators;
 mod outbound;
 pub mod socket;
@@ -17,6 +18,7 @@ use domain::ports::{Secret, SecretPurpose};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::exceptions::ExceptionCommand;
 use self::operators::OperatorCommand;
 use crate::app::App;
 use crate::app::clients::NewClient;
@@ -69,6 +71,8 @@ pub enum AdminCommand {
     ClientList,
     /// A command about persons.
     Operator(OperatorCommand),
+    /// A command about exceptions.
+    Exception(ExceptionCommand),
     /// Keep a shared secret.
     SecretSet {
         /// Whose.
@@ -236,6 +240,7 @@ pub async fn execute(
             Ok(clients.iter().map(shown_client).collect())
         }
         AdminCommand::Operator(command) => operators::execute(app, context, command).await,
+        AdminCommand::Exception(command) => exceptions::execute(app, context, command).await,
         AdminCommand::SecretSet {
             merchant,
             purpose,

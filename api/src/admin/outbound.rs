@@ -108,6 +108,7 @@ pub(super) async fn execute(
         | AdminCommand::ClientRevoke { .. }
         | AdminCommand::ClientList
         | AdminCommand::Operator(_)
+        | AdminCommand::Exception(_)
         | AdminCommand::SecretSet { .. }
         | AdminCommand::SecretList { .. } => {
             Err(AdminError("not a command about deliveries".to_owned()))

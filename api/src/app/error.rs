@@ -13,6 +13,7 @@ use domain::ports::{
 };
 use domain::{delivery, quote, subscriber};
 
+use super::case_decisions::CaseRefusal;
 use super::tickets::TicketRefusal;
 
 /// Why a use-case has no result.
@@ -51,6 +52,9 @@ pub enum AppError {
     /// The ticket does not stand for this person, this proposal and this moment.
     #[error(transparent)]
     Ticket(#[from] TicketRefusal),
+    /// A rule of cases that is not one request's alone.
+    #[error(transparent)]
+    Case(#[from] CaseRefusal),
     /// The caller may not do this.
     #[error("{why}")]
     Forbidden {

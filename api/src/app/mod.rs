@@ -5,6 +5,8 @@
 pub mod attempts;
 pub mod caller;
 pub mod cancel;
+pub mod case_decisions;
+pub mod cases;
 pub mod clients;
 pub mod configuration;
 pub mod context;

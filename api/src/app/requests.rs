@@ -332,7 +332,7 @@ pub(super) enum Once {
 }
 
 /// True when a request that gave its order free is paid: only who stands for the order may be.
-fn pays_late(request: &Request, events: &[Event]) -> bool {
+pub(super) fn pays_late(request: &Request, events: &[Event]) -> bool {
     *request.closure() != Closure::Open
         && events
             .iter()

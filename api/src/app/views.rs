@@ -5,7 +5,6 @@ use domain::time::Timestamp;
 use projections::ports::{At, Cursor, GenerationState, Test, ViewQuery};
 use projections::read::{Reader, TypedPage, ViewReadError};
 use projections::view::TypedRow;
-use projections::views::exceptions::{self, CaseRow};
 use projections::views::order_status::{self, OrderStatus};
 use projections::views::timers::{self, AskedRow, ExpiryRow, LookUpRow};
 use serde::Serialize;
@@ -81,28 +80,6 @@ impl App {
         let query = query.order_by("created_at").descending().after(after);
         Ok(self
             .reader::<OrderStatus>(order_status::SPEC)
-            .query(&query)
-            .await?)
-    }
-
-    /// Cases of the caller's merchant, the most urgent first.
-    ///
-    /// # Errors
-    /// [`AppError::ViewsUnavailable`].
-    pub async fn list_exceptions(
-        &self,
-        caller: &Caller,
-        state: &str,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<TypedPage<CaseRow>, AppError> {
-        let query = ViewQuery::first(limit)
-            .equal("merchant", caller.merchant.as_str())
-            .equal("state", state)
-            .order_by("due")
-            .after(after);
-        Ok(self
-            .reader::<CaseRow>(exceptions::SPEC)
             .query(&query)
             .await?)
     }

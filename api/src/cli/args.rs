@@ -81,6 +81,9 @@ Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder,
     /// Deliveries: the failed list, redrive, abandon.
     #[command(subcommand)]
     Deliveries(Deliveries),
+    /// Exceptions: the review list, one in full, assign, resolve.
+    #[command(subcommand)]
+    Exceptions(super::exceptions::Exceptions),
     /// The configuration: check it, show it, apply it.
     #[command(subcommand)]
     Config(Config),

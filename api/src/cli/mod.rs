@@ -8,6 +8,7 @@ mod bench;
 mod config;
 mod demo;
 mod events;
+mod exceptions;
 mod operators;
 mod out;
 mod projections;
@@ -55,6 +56,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Secrets(command) => admin::secrets(global, out, command).await,
         Command::Subscribers(command) => admin::subscribers(global, out, command).await,
         Command::Deliveries(command) => admin::deliveries(global, out, command).await,
+        Command::Exceptions(command) => exceptions::run(global, out, command).await,
         Command::Config(command) => config::run(global, out, command).await,
         Command::Events(command) => events::run(global, out, command).await,
         Command::Projections(command) => projections::run(global, out, command).await,

@@ -96,6 +96,9 @@ mod table {
     RecordNotice:   "POST" "/v1/payment-requests/{id}/notices", "recordNotice", "Payment requests", scope(Scope::NoticesWrite), true, "NewNotice" -> 202 "PaymentRequest", "Record what a customer told or showed; it starts a look-up and never pays.";
     ReadTrail:      "GET" "/v1/payment-requests/{id}/trail", "readTrail", "Audit", scope(Scope::AuditRead), false, "" -> 200 "Trail", "Who, what, when, why, from where.";
     ListExceptions: "GET" "/v1/exceptions", "listExceptions", "Exceptions", scope(Scope::ExceptionsResolve), false, "" -> 200 "ExceptionList", "What a person must decide.";
+    ReadException:  "GET" "/v1/exceptions/{id}", "readException", "Exceptions", scope(Scope::ExceptionsResolve), false, "" -> 200 "Exception", "One case: its history, the money that it holds, and how it can be decided now.";
+    AssignException:"POST" "/v1/exceptions/{id}/assign", "assignException", "Exceptions", scope(Scope::ExceptionsResolve), true, "Assignment" -> 200 "Exception", "Give a case to a person, or to nobody.";
+    ResolveException:"POST" "/v1/exceptions/{id}/resolve", "resolveException", "Exceptions", scope(Scope::ExceptionsResolve), true, "CaseDecision" -> 200 "Exception", "Decide a case: accept, refund, reassign, keep_as_income, dismiss or refund_answer.";
     ReadEvents:     "GET" "/v1/events", "readEvents", "Audit", scope(Scope::AuditRead), false, "" -> 200 "EventPage", "Replay the merchant's events in order, as JSON or NDJSON.";
     ReadStream:     "GET" "/v1/streams/{stream}", "readStream", "Audit", scope(Scope::AuditRead), false, "" -> 200 "EventPage", "Replay one stream, whole or as of a version.";
     AddSubscriber:  "POST" "/v1/subscribers", "addSubscriber", "Subscribers", scope(Scope::SubscribersAdmin), true, "NewSubscriber" -> 201 "Subscriber", "Add a receiver of events.";

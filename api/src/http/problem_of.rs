@@ -23,7 +23,9 @@ impl From<AppError> for Problem {
             | AppError::Delivery(_)
             | AppError::Client(_)
             | AppError::Operator(_) => Self::new(&problem::STATE_CONFLICT).detail(sentence),
-            AppError::Password(_) => Self::new(&problem::REFUSED).detail(sentence),
+            AppError::Password(_) | AppError::Case(_) => {
+                Self::new(&problem::REFUSED).detail(sentence)
+            }
             AppError::SignInRefused => Self::new(&problem::SIGN_IN_REFUSED),
             AppError::Ticket(_) => Self::new(&problem::TICKET_REFUSED).detail(sentence),
             AppError::Forbidden { .. } => Self::new(&problem::FORBIDDEN).detail(sentence),

@@ -1,9 +1,19 @@
 //! JSON Schemas of the bodies and answers, by the names that the table of routes uses.
 
+mod exceptions;
+
 use serde_json::{Value, json};
 
 /// Every schema by name.
 pub fn schemas() -> Value {
+    let groups = [common(), exceptions::schemas()];
+    let members = groups.iter().filter_map(Value::as_object).flatten();
+    members
+        .map(|(name, schema)| (name.clone(), schema.clone()))
+        .collect()
+}
+
+fn common() -> Value {
     json!({
         "Money": {
             "type": "object", "required": ["minor", "currency"], "additionalProperties": false,
@@ -78,7 +88,6 @@ pub fn schemas() -> Value {
         "Trail": answer(&["payment_request_id", "steps"], json!({
             "payment_request_id": text("pr_..."), "steps": { "type": "array", "items": { "type": "object" } }
         })),
-        "ExceptionList": list("exceptions"),
         "EventPage": answer(&["events", "done"], json!({
             "events": { "type": "array", "items": { "type": "object" } },
             "next": text("Read on from here."), "done": { "type": "boolean" }

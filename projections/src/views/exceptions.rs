@@ -29,12 +29,15 @@ pub const TABLE: TableSpec = TableSpec {
         ColumnSpec::text("kind"),
         ColumnSpec::text("severity"),
         ColumnSpec::text("request"),
+        ColumnSpec::text("order_id"),
+        ColumnSpec::text("assignee"),
         ColumnSpec::integer("opened_at"),
         ColumnSpec::integer("due"),
+        ColumnSpec::integer("urgency"),
     ],
     indexes: &[
-        &["merchant", "state", "due"],
-        &["merchant", "state", "opened_at"],
+        &["merchant", "state", "urgency"],
+        &["merchant", "order_id"],
         &["request"],
     ],
 };
@@ -48,7 +51,7 @@ const SUBJECTS: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "exceptions",
-    version: 2,
+    version: 3,
     tables: &[TABLE, SUBJECTS],
 };
 
@@ -135,9 +138,27 @@ impl TypedRow for CaseRow {
             self.kind.as_str().into(),
             self.severity.as_str().into(),
             self.request.as_ref().map(|request| request.as_str()).into(),
+            self.order_id.as_ref().map(|order| order.as_str()).into(),
+            self.assignee.as_ref().map(|person| person.as_str()).into(),
             self.opened_at.into(),
             self.due.into(),
+            self.urgency().into(),
         ]
+    }
+}
+
+impl CaseRow {
+    /// Orders cases by severity, then by when they are due: the least is the most urgent.
+    fn urgency(&self) -> i64 {
+        /// In milliseconds, later than any time that a case is due at.
+        const BEYOND_EVERY_TIME: i64 = 100_000_000_000_000;
+        let rank = match self.severity {
+            Severity::Critical => 0,
+            Severity::High => 1,
+            Severity::Medium => 2,
+            Severity::Low => 3,
+        };
+        rank * BEYOND_EVERY_TIME + self.due.millis().clamp(0, BEYOND_EVERY_TIME - 1)
     }
 }
 
