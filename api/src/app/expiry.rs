@@ -71,10 +71,7 @@ impl App {
     }
 
     fn check_of_one(&self, attempt: &Attempt, unanswered: bool) -> ExpiryCheck {
-        let can_ask = self
-            .account(&attempt.account)
-            .is_ok_and(|(_, config, provider)| config.look_up && provider.api.is_some());
-        if !can_ask {
+        if !self.can_ask(&attempt.account) {
             let allowed = attempt.prechecks.contains(&PrecheckVerdict::Allowed {});
             return if allowed || attempt.in_flight() {
                 ExpiryCheck::Unknown { look_up: false }

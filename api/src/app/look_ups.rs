@@ -135,6 +135,12 @@ impl App {
         Ok(result.unwrap_or(LookedUp::Answered(outcome)))
     }
 
+    /// True when the provider of this account can be asked for the real status.
+    pub(super) fn can_ask(&self, account: &AccountSlug) -> bool {
+        self.account(account)
+            .is_ok_and(|(_, config, provider)| config.look_up && provider.api.is_some())
+    }
+
     /// Every attempt of a request with its account.
     ///
     /// # Errors

@@ -88,6 +88,8 @@ pub enum Command {
         media: String,
         /// Length in bytes.
         bytes: u32,
+        /// True when some provider of its attempts can be asked about it.
+        askable: bool,
     },
     /// Give money back (rows F1, F2).
     RequestRefund(RequestRefund),

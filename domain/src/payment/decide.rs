@@ -2,13 +2,12 @@
 
 use super::command::{Command, Refusal};
 use super::event::{AttemptEnd, Event};
-use super::exception::ExceptionKind;
 use super::observe::record;
 use super::proposal::Proposal;
 use super::recording::Recording;
 use super::request::Request;
 use super::terms::Terms;
-use super::{attempt, case, close, proposal, refund, transfer};
+use super::{attempt, case, close, notice, proposal, refund, transfer};
 use crate::time::Timestamp;
 
 /// Events that follow from `command` at `now`. An empty list means "already so": the caller may
@@ -120,25 +119,21 @@ fn follow(
         (Some(request), Command::Cancel { by, superseded_by }) => {
             close::cancel(request, *by, superseded_by.as_ref(), now)
         }
-        (Some(request), Command::RecordNotice { kind, media, bytes }) => {
-            if request.notices() >= Refusal::NOTICES_MAX {
-                return Err(Refusal::TooManyNotices {
-                    max: Refusal::NOTICES_MAX,
-                });
-            }
-            let event = Event::PayerNoticeRecorded {
+        (
+            Some(request),
+            Command::RecordNotice {
+                kind,
+                media,
+                bytes,
+                askable,
+            },
+        ) => {
+            let notice = Event::PayerNoticeRecorded {
                 kind: *kind,
                 media: media.clone(),
                 bytes: *bytes,
             };
-            let mut recording = Recording::of(request, now); // row H1
-            recording.push(event);
-            if request.payable() && request.attempts().is_empty() {
-                // No provider can be asked: a person must look.
-                let about = format!("notice {}", recording.request.notices());
-                recording.open_case(ExceptionKind::PayerNotice, about, None);
-            }
-            Ok(recording.events)
+            notice::record(request, notice, *askable, now)
         }
     }
 }

@@ -22,7 +22,8 @@ pub mod exception;
 )]
 pub mod fact;
 pub mod label;
-pub mod observe;
+pub mod notice;
+mod observe;
 pub mod outcome;
 mod parts;
 pub mod proposal;

@@ -229,25 +229,6 @@ impl Recording {
             }
         }
     }
-
-    /// Row H1: the provider was asked because a customer said that they paid, and it says not. That
-    /// it could not say is no answer.
-    fn answer_notices(&mut self, command: &RecordFacts) {
-        let no_denial = |fact: &Fact| matches!(fact.kind, FactKind::Captured | FactKind::Unknown);
-        let asked = command.observation.class == EvidenceClass::LookedUp;
-        let notices = self.request.notices();
-        if asked
-            && notices > 0
-            && self.request.payable()
-            && !command.observation.facts.iter().any(no_denial)
-        {
-            self.open_case(
-                ExceptionKind::PayerNotice,
-                format!("notice {notices}"),
-                None,
-            );
-        }
-    }
 }
 
 /// Row G5: the provider's order or our reference is not the attempt's.

@@ -279,6 +279,6 @@ impl Request {
     /// What a bot may show.
     pub fn bot_label(&self) -> BotLabel {
         self.label()
-            .for_bot(self.in_review() || (self.notices > 0 && self.verified.is_none()))
+            .for_bot(self.in_review() || self.notice_waits())
     }
 }

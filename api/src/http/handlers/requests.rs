@@ -20,6 +20,7 @@ use super::super::problem::{self, Problem};
 use super::super::state::{HttpState, query};
 use super::events::{limit, parameter};
 use crate::app::create::{NewOrder, NewPaymentRequest, Pricing};
+use crate::app::notices::NewNotice;
 use crate::app::quotes::NewQuote;
 use crate::app::requests::Executed;
 use crate::app::views::RequestFilter;
@@ -277,11 +278,8 @@ pub async fn record_notice(
         let kind: Option<NoticeKind> = fields.required("kind");
         let text: Option<String> = fields.optional("text");
         let image: Option<String> = fields.optional("image_base64");
-        if text.is_some() && image.is_some() {
-            fields.complain("text", "send text or image_base64, not both");
-        }
-        crate::app::notices::NewNotice::parse(kind?, text, image)
-            .map_err(|why| fields.complain("image_base64", why))
+        NewNotice::parse(kind?, text, image)
+            .map_err(|(field, why)| fields.complain(field, why))
             .ok()
     })?;
     // What a customer wrote never goes into a fingerprint.
@@ -297,7 +295,7 @@ fn request_id(path: Path<String>) -> Result<PaymentRequestId, Problem> {
     PaymentRequestId::parse(path.into_inner()).map_err(|_| Problem::new(&problem::NOT_FOUND))
 }
 
-fn answer(
+pub(super) fn answer(
     mut response: actix_web::HttpResponseBuilder,
     call: &Call,
     state: &HttpState,

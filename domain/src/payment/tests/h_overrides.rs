@@ -458,9 +458,14 @@ fn a_proposal_lapses_after_a_day_h8() {
 
 #[test]
 fn notices_and_assignments_leave_a_proposal_standing_h8() {
-    let (kind, media, bytes) = (NoticeKind::Message, "text/plain".into(), 4);
+    let notice = Command::RecordNotice {
+        kind: NoticeKind::Message,
+        media: "text/plain".into(),
+        bytes: 4,
+        askable: true,
+    };
     let told = given(proposed_on(pending(), Proposed::Pay))
-        .when(Command::RecordNotice { kind, media, bytes })
+        .when(notice)
         .at(open_time());
     Given {
         request: told.after,

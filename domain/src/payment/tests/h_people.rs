@@ -14,6 +14,17 @@ fn notice() -> Command {
         kind: NoticeKind::Screenshot,
         media: "image/png".into(),
         bytes: 9,
+        askable: true,
+    }
+}
+
+/// A notice where nobody can be asked.
+fn unaskable() -> Command {
+    Command::RecordNotice {
+        kind: NoticeKind::Screenshot,
+        media: "image/png".into(),
+        bytes: 9,
+        askable: false,
     }
 }
 
@@ -53,14 +64,41 @@ fn a_notice_is_shown_as_in_review_h1() {
 
 #[test]
 fn a_notice_that_no_provider_can_answer_goes_to_a_person_h1() {
-    given(fresh())
-        .when(notice())
+    let opened = || case(1, ExceptionKind::PayerNotice, "notice 1", open_time());
+    for events in [
+        fresh(),
+        pending(),
+        partially_paid(),
+        expired_unpaid(),
+        cancelled_unpaid(),
+    ] {
+        given(events)
+            .when(unaskable())
+            .at(open_time())
+            .then([noticed(), opened()]);
+    }
+    // What is paid needs nobody.
+    given(paid())
+        .when(unaskable())
         .at(open_time())
-        .then([
-            noticed(),
-            case(1, ExceptionKind::PayerNotice, "notice 1", open_time()),
-        ])
-        .label(Label::Pending);
+        .then([noticed()]);
+}
+
+#[test]
+fn a_notice_is_in_review_until_a_person_has_looked_at_it_h1() {
+    let told = and(expired_unpaid(), [noticed()]);
+    let label = |events: &[Event]| given(events.to_vec()).request.unwrap().bot_label();
+    assert_eq!(label(&told), BotLabel::InReview);
+    let denied = case(1, ExceptionKind::PayerNotice, "notice 1", open_time());
+    given(told.clone())
+        .when(looked_up([]))
+        .at(open_time())
+        .then([denied.clone()]);
+    let looked_at = and(told, [denied]);
+    assert_eq!(label(&looked_at), BotLabel::InReview);
+    let dismissed = and(looked_at, [resolved(1)]);
+    assert_eq!(label(&dismissed), BotLabel::Expired);
+    assert_eq!(label(&and(dismissed, [noticed()])), BotLabel::InReview);
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn order() -> impl Strategy<Value = Command> {
         4 => what_a_person_decides(),
         2 => a_transfer(),
         3 => an_override(),
-        1 => Just(Command::RecordNotice { kind: NoticeKind::Message, media: "text/plain".into(), bytes: 4 }),
+        1 => any::<bool>().prop_map(|askable| Command::RecordNotice { kind: NoticeKind::Message, media: "text/plain".into(), bytes: 4, askable }),
     ]
 }
 
