@@ -54,7 +54,7 @@ async fn an_answer_that_names_an_order_of_another_request_pays_nothing_here_g5()
     let request = world.request(&other).await;
     assert_eq!(request.label(), Label::Pending);
     assert!(request.captures().is_empty());
-    assert_eq!(world.cases(&other).await, [ExceptionKind::ForeignAttempt]);
+    assert_eq!(world.cases(&other).await, [ExceptionKind::IdentityMismatch]);
     // The money still pays the request that the order belongs to.
     let owners = format!("{owner}-1");
     world.provider.looked_up(&owners, says(&facts));
@@ -69,7 +69,7 @@ async fn money_of_an_order_of_another_request_is_not_taken_even_where_it_is_the_
     world.provider.looked_up(&ours, says(&facts));
     world.look_up(&other, 1).await;
     assert_eq!(world.request(&other).await.label(), Label::Pending);
-    assert_eq!(world.cases(&other).await, [ExceptionKind::ForeignAttempt]);
+    assert_eq!(world.cases(&other).await, [ExceptionKind::IdentityMismatch]);
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ impl App {
             };
             if let Some(order) = self.order_of_another(id, request, &facts).await? {
                 tracing::error!(payment_request_id = %id, "observation.order_of_another_request");
-                facts.target = Target::Foreign(order);
+                facts.target = Target::OtherOrder(order);
             }
             let order_claim = self.order_if_payable_late(request).await?;
             facts.order_is_ours = order_claim.is_some();

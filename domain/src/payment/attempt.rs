@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::command::{Precheck, Refusal, StartAttempt};
-use super::event::{Event, PrecheckRefusal, PrecheckVerdict};
+use super::event::{Event, PrecheckRefusal, PrecheckVerdict, Progress};
 use super::exception::ExceptionKind;
 use super::label::Label;
 use super::recording::Recording;
@@ -92,7 +92,8 @@ fn our_reference(request: &Request, attempt_no: u32) -> ProviderRef {
         .expect("an id, '-' and a number")
 }
 
-/// The result of a registration. Only an attempt in doubt takes it; a repeat leaves no event.
+/// The result of a registration. Only an attempt whose fate nobody knows takes it; a repeat leaves no
+/// event.
 pub(super) fn settle(
     request: &Request,
     attempt_no: u32,
@@ -102,6 +103,8 @@ pub(super) fn settle(
     match (&attempt.state, &event) {
         (AttemptState::Uncertain, Event::AttemptUncertain { .. }) => Ok(vec![]),
         (AttemptState::Started | AttemptState::Uncertain, _) => Ok(vec![event]),
+        // A look-up could not say; the provider's own refusal can.
+        (AttemptState::InFlight(Progress::Unknown), Event::AttemptFailed { .. }) => Ok(vec![event]),
         // A notification or look-up was faster than the register answer; what that tells is still
         // worth keeping.
         (

@@ -184,6 +184,8 @@ pub enum Target {
     Foreign(ProviderRef),
     /// Money that was moved to this request; its attempt belongs to another one.
     Moved,
+    /// One that we started, and the provider speaks of an order of another request (row G5).
+    OtherOrder(ProviderRef),
 }
 
 /// What is known when a request's time is over. Facts of the look-up were recorded before.

@@ -64,6 +64,11 @@ impl Recording {
             Target::Attempt(number) => *number,
             Target::Moved if !sufficient => return ask_or(rules.look_up, Outcome::Refused),
             Target::Moved => return self.about_moved(command, fact),
+            Target::OtherOrder(_) if !sufficient => return ask_or(rules.look_up, Outcome::Refused),
+            Target::OtherOrder(order) => {
+                self.open_case(ExceptionKind::IdentityMismatch, order.to_string(), None); // row G5
+                return Outcome::Refused;
+            }
             Target::Foreign(reference) => {
                 return self.foreign(fact, subject(reference.to_string()));
             }

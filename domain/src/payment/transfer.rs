@@ -109,7 +109,7 @@ pub fn moved_to(
         transaction: transaction.clone(),
     };
     let found = match (&fact.transaction, target) {
-        (_, Target::Foreign(_)) => return None,
+        (_, Target::Foreign(_) | Target::OtherOrder(_)) => return None,
         (Some(transaction), Target::Attempt(_) | Target::Moved) => {
             request.capture(&told(transaction))
         }

@@ -179,6 +179,29 @@ fn the_provider_may_refuse_to_register_a6() {
 }
 
 #[test]
+fn a_refusal_ends_an_attempt_that_nobody_could_tell_about_a6_a7() {
+    let reject = || Command::RejectAttempt {
+        attempt_no: 1,
+        provider_status: None,
+    };
+    let in_doubt = and(fresh(), [started(1), uncertain(1)]);
+    given(and(in_doubt, [progressed(1, Progress::Unknown)]))
+        .when(reject())
+        .at(open_time())
+        .then([failed(1, AttemptEnd::NotRegistered)])
+        .label(Label::Pending);
+    // Where a payer or money is known to be, it is too late to refuse.
+    for events in [
+        pending(),
+        processing(),
+        and(pending(), [progressed(1, Progress::Authorised)]),
+        paid(),
+    ] {
+        given(events).when(reject()).at(open_time()).then(Nothing);
+    }
+}
+
+#[test]
 fn a_register_answer_that_a_message_overtook_still_tells_where_to_pay_a6() {
     let overtaken = Event::AttemptRegistered {
         attempt_no: 1,

@@ -131,6 +131,35 @@ fn another_account_does_not_speak_for_an_attempt_g5() {
 }
 
 #[test]
+fn an_order_of_another_request_pays_nothing_and_is_told_once_g5() {
+    let of_another = |class| {
+        let mut facts = says(
+            class,
+            [fact(FactKind::Registered), captured("t9", amd(DUE))],
+        );
+        facts.target = Target::OtherOrder(reference("taken"));
+        facts
+    };
+    given(pending())
+        .when(of_another(EvidenceClass::LookedUp))
+        .at(open_time())
+        .then([case(
+            1,
+            ExceptionKind::IdentityMismatch,
+            "taken",
+            open_time(),
+        )])
+        .label(Label::Pending)
+        .money(0, 0)
+        .outcome(Outcome::Refused);
+    given(pending())
+        .when(of_another(EvidenceClass::Unsigned))
+        .at(open_time())
+        .then(Nothing)
+        .outcome(Outcome::LookUp);
+}
+
+#[test]
 fn test_money_never_pays_a_live_order_g7() {
     let said = |mode| {
         let mut fact = captured("t9", amd(DUE));
