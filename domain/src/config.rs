@@ -117,6 +117,7 @@ impl ProviderAccount {
             look_up: self.look_up,
             mode: self.mode,
             payee: self.payee.clone(),
+            asks_first: false,
             one_phase: self.one_phase,
         }
     }

@@ -172,6 +172,11 @@ impl Money {
         Self::new(digits.parse().map_err(|_| MoneyError::TooLarge)?, currency)
     }
 
+    /// In major units, as [`Money::from_major`] reads them: `1500.00`.
+    pub fn major(self) -> String {
+        Sum::from(self).major()
+    }
+
     /// Minor units, above zero.
     pub fn minor(self) -> i64 {
         self.minor
@@ -240,6 +245,20 @@ pub struct Sum {
 }
 
 impl Sum {
+    /// In major units, with every decimal of the currency: `1500.00`.
+    pub fn major(self) -> String {
+        let exponent = usize::from(self.currency.exponent());
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let digits = format!(
+            "{:0>width$}",
+            self.minor.unsigned_abs(),
+            width = exponent + 1
+        );
+        let (whole, fraction) = digits.split_at(digits.len() - exponent);
+        let point = if exponent == 0 { "" } else { "." };
+        format!("{sign}{whole}{point}{fraction}")
+    }
+
     /// Any whole number of minor units.
     pub fn new(minor: i64, currency: Currency) -> Self {
         Self { currency, minor }
@@ -277,16 +296,7 @@ impl From<Money> for Sum {
 
 impl fmt::Display for Sum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exponent = usize::from(self.currency.exponent());
-        let sign = if self.minor < 0 { "-" } else { "" };
-        let digits = format!(
-            "{:0>width$}",
-            self.minor.unsigned_abs(),
-            width = exponent + 1
-        );
-        let (whole, fraction) = digits.split_at(digits.len() - exponent);
-        let point = if exponent == 0 { "" } else { "." };
-        write!(f, "{sign}{whole}{point}{fraction} {}", self.currency)
+        write!(f, "{} {}", self.major(), self.currency)
     }
 }
 

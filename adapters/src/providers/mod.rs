@@ -2,6 +2,7 @@
 //! about money, and what it does not recognise is *unknown*, never a guess.
 
 pub mod generic;
+pub mod idram;
 pub mod pointer;
 pub mod signature;
 pub mod sim;

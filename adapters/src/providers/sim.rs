@@ -62,6 +62,8 @@ pub(super) fn plain_answer(acknowledge: Acknowledge) -> ProviderAnswer {
         Acknowledge::Accepted => (200, "ok"),
         Acknowledge::Rejected => (401, "unauthorized"),
         Acknowledge::Busy => (503, "try again"),
+        Acknowledge::Allowed => (200, "allowed"),
+        Acknowledge::Refused => (200, "refused"),
     };
     ProviderAnswer {
         status,

@@ -118,7 +118,7 @@ impl App {
         let registration = Registration {
             our_reference: attempt.our_reference.clone(),
             amount: attempt.amount,
-            description: format!("Order {}", started.request.terms().order_id),
+            description: description(&started.request),
             session_s: u32::try_from(session.as_secs()).unwrap_or(u32::MAX).max(1),
             return_url,
         };
@@ -230,11 +230,23 @@ impl App {
         let precheck = Precheck {
             attempt_no,
             account,
+            other_payee: false,
             amount,
         };
-        let executed = self
-            .execute(id, context, &Command::Precheck(precheck.clone()))
-            .await?;
+        self.execute_precheck(id, context, precheck).await
+    }
+
+    /// Asks the stream, and writes an answer that was not given before. The second part is true when
+    /// the same command was answered before.
+    pub(super) async fn execute_precheck(
+        &self,
+        id: &PaymentRequestId,
+        context: &Context,
+        precheck: Precheck,
+    ) -> Result<(PrecheckVerdict, bool), AppError> {
+        let now = self.recorder.now();
+        let command = Command::Precheck(precheck.clone());
+        let executed = self.execute(id, context, &command).await?;
         if executed.replayed {
             return Ok((self.first_verdict(id, executed.version).await?, true));
         }
@@ -308,6 +320,11 @@ impl App {
             Replay::Different => Err(AppError::IdempotencyMismatch),
         }
     }
+}
+
+/// What payers read at the provider. Nothing personal.
+pub fn description(request: &Request) -> String {
+    format!("Order {}", request.terms().order_id)
 }
 
 fn told_verdict(event: &Event) -> Option<PrecheckVerdict> {

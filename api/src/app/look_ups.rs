@@ -59,7 +59,7 @@ impl App {
         let Ok((_, config, provider)) = self.account(&attempt.account) else {
             return Ok(LookedUp::Nothing);
         };
-        let Some(api) = &provider.api else {
+        let Some(api) = provider.api.as_ref().filter(|_| config.look_up) else {
             return Ok(LookedUp::Nothing);
         };
         let (facts, raw, media, result) = match api.look_up(&question(attempt)).await {

@@ -23,6 +23,7 @@ pub mod notices;
 pub mod notifications;
 pub mod observations;
 pub mod operators;
+mod questions;
 pub mod quotes;
 pub mod receive;
 pub mod recorder;

@@ -3,6 +3,7 @@
 use domain::config::ProviderAccount;
 use domain::ids::{PaymentRequestId, ProviderRef};
 use domain::payment::claims::{order_ref_key, ptx_key};
+use domain::payment::evidence::AccountRules;
 use domain::payment::exception::ExceptionKind;
 use domain::payment::fact::Observation;
 use domain::payment::request::Closure;
@@ -34,10 +35,14 @@ impl App {
         evidence: EvidenceRef,
         context: &Context,
     ) -> Result<Outcome, AppError> {
+        let (_, _, provider) = self.account(&account.account)?;
         let mut facts = RecordFacts {
             observation,
             target,
-            rules: account.rules(),
+            rules: AccountRules {
+                asks_first: provider.inbound.asks_first(),
+                ..account.rules()
+            },
             order_is_ours: false,
         };
         let mut least = Outcome::Duplicate;

@@ -73,6 +73,14 @@ impl App {
         let Ok(secrets) = self.secrets.active(merchant, &purpose, now).await else {
             return Ok(told(Acknowledge::Busy, None));
         };
+        match adapter.inbound.question(request, &secrets, now) {
+            None => {}
+            Some(Err(rejected)) => return Ok(told(Acknowledge::Rejected, Some(rejected))),
+            Some(Ok(question)) => {
+                let answer = self.answer_question(config, question, request.method).await;
+                return Ok(told(answer, None));
+            }
+        }
         let authentic = match adapter.inbound.authenticate(request, &secrets, now) {
             Ok(authentic) => authentic,
             Err(rejected) => return Ok(told(Acknowledge::Rejected, Some(rejected))),
@@ -140,11 +148,7 @@ impl App {
             scheme: authentic.scheme,
             key_id: authentic.key_id,
         };
-        let entry = match request.method {
-            InboundMethod::Post => "POST /v1/callbacks/{provider}/{account}",
-            InboundMethod::Get => "GET /v1/callbacks/{provider}/{account}",
-        };
-        let context = Context::of(actor, entry);
+        let context = Context::of(actor, entry_of(request.method));
         let decision = Decision {
             stream,
             expect: Expect::NoStream,
@@ -183,6 +187,13 @@ impl App {
             }
             Err(other) => Err(other.into()),
         }
+    }
+}
+
+pub(super) fn entry_of(method: InboundMethod) -> &'static str {
+    match method {
+        InboundMethod::Post => "POST /v1/callbacks/{provider}/{account}",
+        InboundMethod::Get => "GET /v1/callbacks/{provider}/{account}",
     }
 }
 

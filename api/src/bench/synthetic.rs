@@ -160,6 +160,7 @@ fn said(provider: &ProviderCode, account: &AccountSlug, fact: Fact, now: Timesta
             look_up: false,
             mode: Mode::Test,
             payee: None,
+            asks_first: false,
             one_phase: true,
         },
         order_is_ours: true,

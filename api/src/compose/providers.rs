@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use adapters::http_out::{AddressGuard, Cidr, HttpOutOptions, ReqwestOut};
 use adapters::providers::generic::{GenericApi, GenericInbound, Profile};
+use adapters::providers::idram::{self, IdramApi, IdramInbound};
 use adapters::providers::sim::{SimApi, SimInbound};
 use adapters::providers::stripe::StripeInbound;
 use domain::config::ProviderAccount;
@@ -74,6 +75,21 @@ fn provider(
                 pay_origins,
             })
         }
+        "idram" => {
+            let payee = account.payee.as_deref();
+            let payee = payee.ok_or_else(|| unusable("has no payee"))?;
+            let page = connection.and_then(|connection| connection.url.as_deref());
+            let page = page.unwrap_or(idram::PAGE);
+            let pay_origins = match pay_origins {
+                origins if origins.is_empty() => origins_of(&[page.to_owned()]),
+                origins => origins,
+            };
+            Ok(Provider {
+                inbound: Arc::new(IdramInbound),
+                api: Some(Arc::new(IdramApi::new(page, payee)) as Arc<dyn ProviderApi>),
+                pay_origins,
+            })
+        }
         "stripe" => Ok(Provider {
             inbound: Arc::new(StripeInbound),
             api: None,
@@ -127,6 +143,10 @@ fn pay_origins(connection: Option<&Connection>) -> Vec<String> {
         ([], Some(url)) => std::slice::from_ref(url),
         (origins, _) => origins,
     };
+    origins_of(urls)
+}
+
+fn origins_of(urls: &[String]) -> Vec<String> {
     let parsed = urls.iter().filter_map(|url| Url::parse(url).ok());
     parsed
         .map(|url| url.origin().ascii_serialization())

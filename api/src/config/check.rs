@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use domain::config::{MerchantConfig, ProviderAccount, Scenario};
+use domain::money::Currency;
 use domain::payment::evidence::EvidenceClass;
 use url::Url;
 
@@ -17,9 +19,10 @@ pub struct Mistake {
 }
 
 /// Kinds of provider that have an adapter, and the least class of evidence that each calls for.
-pub const PROVIDERS: [(&str, EvidenceClass); 3] = [
+pub const PROVIDERS: [(&str, EvidenceClass); 4] = [
     ("sim", EvidenceClass::Signed),
     ("stripe", EvidenceClass::Signed),
+    ("idram", EvidenceClass::WeaklySigned),
     ("generic", EvidenceClass::Signed),
 ];
 
@@ -205,6 +208,9 @@ fn merchants(settings: &Settings, complain: &mut impl FnMut(&str, String)) {
                     format!("needs [connections.{}] with a url", account.account),
                 );
             }
+            if account.provider.as_str() == "idram" {
+                idram(config, account, &place, complain);
+            }
             let profile = connection.and_then(|connection| connection.profile.as_ref());
             match profile {
                 None if account.provider.as_str() == "generic" => complain(
@@ -225,6 +231,33 @@ fn merchants(settings: &Settings, complain: &mut impl FnMut(&str, String)) {
                 &format!("connections.{name}"),
                 "belongs to no configured account".to_owned(),
             );
+        }
+    }
+}
+
+/// Idram names the payee in every message, cannot be asked, and knows one currency.
+fn idram(
+    config: &MerchantConfig,
+    account: &ProviderAccount,
+    place: &str,
+    complain: &mut impl FnMut(&str, String),
+) {
+    if account.payee.is_none() {
+        let what = "needs a payee: the merchant's number at Idram (EDP_REC_ACCOUNT)";
+        complain(place, what.to_owned());
+    }
+    if account.look_up {
+        complain(place, "has look_up, and Idram cannot be asked".to_owned());
+    }
+    let uses = |scenario: &&Scenario| scenario.accounts.contains(&account.account);
+    for scenario in config.scenarios.iter().filter(uses) {
+        let foreign = |currency: &Currency| currency.code() != "AMD";
+        if scenario.currencies.iter().any(foreign) {
+            let what = format!(
+                "is used by scenario {} for more than AMD, which Idram does not take",
+                scenario.id
+            );
+            complain(place, what);
         }
     }
 }

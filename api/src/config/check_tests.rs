@@ -249,3 +249,23 @@ fn several_mistakes_are_listed_at_once() {
     let text = text.replace("127.0.0.0/8", "x");
     assert_eq!(places(&text).len(), 3);
 }
+
+#[test]
+fn an_account_at_idram_names_its_payee_has_no_look_up_and_takes_drams() {
+    let idram = GOOD
+        .replace("provider = \"sim\"", "provider = \"idram\"")
+        .replace("minimum = \"signed\"", "minimum = \"weakly_signed\"")
+        .replace("look_up = true", "look_up = false");
+    assert_eq!(places(&idram), Vec::<String>::new());
+    for (from, to) in [
+        ("payee = \"acc-1\"\n", ""),
+        ("look_up = false", "look_up = true"),
+        ("[\"AMD\"]", "[\"AMD\", \"USD\"]"),
+        ("minimum = \"weakly_signed\"", "minimum = \"unsigned\""),
+    ] {
+        assert!(idram.contains(from), "{from}");
+        let found = places(&idram.replace(from, to));
+        let account = |place: &String| place == "merchant shop, account sim-main";
+        assert!(found.iter().any(account), "{to}: {found:?}");
+    }
+}

@@ -201,7 +201,7 @@ pub fn verdict(
         |other: &Attempt| other.in_flight() || (other.state == AttemptState::Captured && !rest);
     if payable(request, now).is_err() || !attempt.may_still_pay() {
         refused(PrecheckRefusal::NotPayable)
-    } else if attempt.account != command.account {
+    } else if attempt.account != command.account || command.other_payee {
         refused(PrecheckRefusal::Account)
     } else if !attempt.amount.same_currency(command.amount) {
         refused(PrecheckRefusal::Currency)

@@ -1,7 +1,7 @@
 //! Money that came. It is always recorded; it is applied only where a row of the table says so.
 
 use super::command::{RecordFacts, Refusal};
-use super::event::{CancelledBy, CaptureKey, Event, VerificationMethod};
+use super::event::{CancelledBy, CaptureKey, Event, PrecheckVerdict, VerificationMethod};
 use super::evidence::EvidenceClass;
 use super::exception::{ExceptionKind, Severity};
 use super::fact::Fact;
@@ -69,7 +69,8 @@ impl Recording {
             .as_ref()
             .and_then(|key| self.request.capture(key))
             .map(|(_, known)| known);
-        let (Some(key), Some(money)) = (key.clone(), fact.amount) else {
+        let proved = fact.amount.filter(|_| !self.unasked(command, attempt_no));
+        let (Some(key), Some(money)) = (key.clone(), proved) else {
             if known.is_some() {
                 return Outcome::Duplicate; // row B1: the amount is proved already.
             }
@@ -120,6 +121,14 @@ impl Recording {
             self.place(&captured);
         }
         Outcome::Applied
+    }
+
+    /// True for a message about an attempt that the provider should have asked about, and did not.
+    fn unasked(&self, command: &RecordFacts, attempt_no: u32) -> bool {
+        let attempt = self.request.attempts().get(&attempt_no);
+        let allowed =
+            attempt.is_some_and(|attempt| attempt.prechecks.contains(&PrecheckVerdict::Allowed {}));
+        command.rules.asks_first && !allowed && command.observation.class < EvidenceClass::LookedUp
     }
 
     /// Row B4: the provider's own answer says that it is the money of a capture that we know.

@@ -157,6 +157,8 @@ pub struct Precheck {
     pub attempt_no: u32,
     /// The account that asks.
     pub account: AccountSlug,
+    /// True when the question names a payee that is not this account's.
+    pub other_payee: bool,
     /// The amount that would be taken.
     pub amount: Money,
 }
@@ -182,10 +184,10 @@ pub enum Target {
     Attempt(u32),
     /// One that names this request and that we never started (row G3).
     Foreign(ProviderRef),
-    /// Money that was moved to this request; its attempt belongs to another one.
-    Moved,
     /// One that we started, and the provider speaks of an order of another request (row G5).
     OtherOrder(ProviderRef),
+    /// Money that was moved to this request; its attempt belongs to another one.
+    Moved,
 }
 
 /// What is known when a request's time is over. Facts of the look-up were recorded before.

@@ -51,6 +51,9 @@ pub struct AccountRules {
     /// How the provider names our merchant account in its messages, where it does. A fact that
     /// names another one is row D7.
     pub payee: Option<String>,
+    /// True when the provider asks about every attempt before it takes money, so that its message
+    /// about one that was never allowed proves nothing.
+    pub asks_first: bool,
     /// True when the provider only captures at once, so that a hold is unexpected (row A14).
     pub one_phase: bool,
 }

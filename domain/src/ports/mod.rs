@@ -20,7 +20,8 @@ pub use keys::{
 pub use passwords::{PasswordError, Passwords};
 pub use position::Position;
 pub use provider::{
-    Acknowledge, Authentic, InboundMethod, InboundProvider, InboundRequest, LookUp, LookUpOutcome,
-    NotUnderstood, ProviderAnswer, ProviderApi, RegisterOutcome, Registration, Rejected,
+    Acknowledge, Authentic, HandOver, InboundMethod, InboundProvider, InboundRequest, LookUp,
+    LookUpOutcome, NotUnderstood, PayForm, ProviderAnswer, ProviderApi, Question, RegisterOutcome,
+    Registration, Rejected,
 };
 pub use world::{Clock, Entropy};

@@ -127,6 +127,21 @@ pub enum Acknowledge {
     Rejected,
     /// Not kept; send it again.
     Busy,
+    /// Asked before money moves: the attempt may be paid.
+    Allowed,
+    /// Asked before money moves: it may not, for a reason that is nobody else's business.
+    Refused,
+}
+
+/// What a provider asks before money moves: may this attempt be paid?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Our reference, as the provider repeats it.
+    pub our_reference: ProviderRef,
+    /// The merchant account that it would pay, where it names one.
+    pub payee: Option<String>,
+    /// What it would take.
+    pub amount: Money,
 }
 
 /// An answer in the provider's own words.
@@ -159,6 +174,26 @@ pub trait InboundProvider: Send + Sync {
         now: Timestamp,
     ) -> Result<Authentic, Rejected>;
 
+    /// The question whether an attempt may be paid, where the message asks that and tells nothing.
+    /// Some providers do not sign it; it is answered from our own state, with a yes or a no and
+    /// nothing more, so that whoever forges one learns and changes next to nothing.
+    ///
+    /// `Some(Err(..))` where it asks and cannot be read, or where its signature does not hold.
+    fn question(
+        &self,
+        _request: &InboundRequest,
+        _secrets: &[Secret],
+        _now: Timestamp,
+    ) -> Option<Result<Question, Rejected>> {
+        None
+    }
+
+    /// True for a provider that asks about every attempt before it takes money. Of its
+    /// notifications, those about an attempt that was never allowed prove nothing.
+    fn asks_first(&self) -> bool {
+        false
+    }
+
     /// What an authentic notification says. Statuses that are not known become
     /// [`FactKind::Unknown`](crate::payment::fact::FactKind::Unknown); messages that are about no
     /// payment give no facts.
@@ -184,6 +219,28 @@ pub struct Registration {
     pub session_s: u32,
     /// Where the provider sends the payer back to. That somebody comes back proves nothing.
     pub return_url: String,
+}
+
+/// What stands in the form that takes a payer to the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandOver {
+    /// What the provider shall call the attempt back to us.
+    pub our_reference: ProviderRef,
+    /// What is due.
+    pub amount: Money,
+    /// What the payer reads; holds no personal data.
+    pub description: String,
+    /// The payer's language (`hy`, `ru`, `en`).
+    pub language: &'static str,
+}
+
+/// A form that the payer's browser sends to the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayForm {
+    /// Where to.
+    pub action: String,
+    /// Its fields, in order.
+    pub fields: Vec<(&'static str, String)>,
 }
 
 /// What became of a registration.
@@ -250,6 +307,12 @@ pub trait ProviderApi: Send + Sync {
 
     /// Asks for the real status.
     async fn look_up(&self, look_up: &LookUp) -> LookUpOutcome;
+
+    /// The form that takes a payer to the provider, where a link is not enough. `None` elsewhere, and
+    /// where the attempt cannot be paid this way.
+    fn pay_form(&self, _hand_over: &HandOver) -> Option<PayForm> {
+        None
+    }
 
     /// Closes the provider's session where it can; a courtesy whose result decides nothing.
     async fn cancel(&self, look_up: &LookUp);

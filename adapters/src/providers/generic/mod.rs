@@ -107,7 +107,10 @@ impl InboundProvider for GenericInbound {
                 content_type: self.profile.accepted_type.as_str(),
                 body: self.profile.accepted_body.clone(),
             },
-            Acknowledge::Rejected | Acknowledge::Busy => super::sim::plain_answer(acknowledge),
+            Acknowledge::Rejected
+            | Acknowledge::Busy
+            | Acknowledge::Allowed
+            | Acknowledge::Refused => super::sim::plain_answer(acknowledge),
         }
     }
 }

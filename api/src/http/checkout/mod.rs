@@ -23,6 +23,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, dev};
 use domain::actor::Actor;
 use domain::ids::{AccountSlug, PaymentRequestId};
 use domain::payment::{Refusal, Request};
+use domain::ports::{HandOver, PayForm};
 use jiff::tz::TimeZone;
 use maud::Markup;
 
@@ -34,6 +35,7 @@ use super::call::{prefix, text};
 use super::guard::AsIs;
 use super::problem::{self, Problem};
 use super::state::{HttpState, query};
+use crate::app::attempts::description;
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::config::Settings;
@@ -55,6 +57,11 @@ impl Checkout {
             language: settings.checkout.language,
             zone: TimeZone::get(&settings.checkout.time_zone).unwrap_or(TimeZone::UTC),
         }
+    }
+
+    /// For payers who ask for none of ours.
+    pub fn language(&self) -> Language {
+        self.language
     }
 }
 
@@ -286,8 +293,13 @@ async fn send_on(
         .await
         .map_err(|_| Problem::new(&problem::INTERNAL))?;
     match started {
-        Ok(started) => match pay_page(state, &started) {
-            Some(Ok(url)) => Ok(see_other(&url)),
+        Ok(started) => match pay_page(state, &started, code) {
+            Some(Ok(PayPage::Link(url))) => Ok(see_other(&url)),
+            Some(Ok(PayPage::Form(form, origin))) => Ok(html(
+                StatusCode::OK,
+                &[origin],
+                page::hand_over(language(request), &payer.link, &form),
+            )),
             Some(Err(())) => show_page(request, payer, state, Some(FormRefused::Unreachable)).await,
             None => Ok(see_other(&back(payer, request))),
         },
@@ -313,26 +325,49 @@ fn back(payer: &Payer, request: &HttpRequest) -> String {
     )
 }
 
+/// How a payer gets to the provider.
+enum PayPage {
+    /// By a link.
+    Link(String),
+    /// By a form, which the browser sends to this origin.
+    Form(PayForm, String),
+}
+
 /// The provider's page of the live attempt. `Err` where it is not at a place that was configured:
 /// nobody is sent there.
-fn pay_page(state: &HttpState, request: &Request) -> Option<Result<String, ()>> {
+fn pay_page(
+    state: &HttpState,
+    request: &Request,
+    language: &'static str,
+) -> Option<Result<PayPage, ()>> {
     let (_, attempt) = request.live_attempt(state.app.recorder.now())?;
-    let pay_url = attempt.pay_url.as_deref()?;
-    let origin = url::Url::parse(pay_url).map(|url| url.origin().ascii_serialization());
-    let known = state
-        .app
-        .account(&attempt.account)
-        .is_ok_and(|(_, _, provider)| {
-            origin.is_ok_and(|origin| provider.pay_origins.contains(&origin))
+    let account = state.app.account(&attempt.account);
+    let provider = account.as_ref().ok().map(|(_, _, provider)| *provider);
+    let form = provider
+        .and_then(|provider| provider.api.as_ref())
+        .and_then(|api| {
+            api.pay_form(&HandOver {
+                our_reference: attempt.our_reference.clone(),
+                amount: attempt.amount,
+                description: description(request),
+                language,
+            })
         });
-    if !known {
+    let url = match &form {
+        Some(form) => form.action.as_str(),
+        None => attempt.pay_url.as_deref()?,
+    };
+    let origin = url::Url::parse(url).map(|url| url.origin().ascii_serialization());
+    let known =
+        |origin: &String| provider.is_some_and(|provider| provider.pay_origins.contains(origin));
+    let Some(origin) = origin.ok().filter(known) else {
         tracing::error!(account = %attempt.account, "checkout.pay_url_elsewhere");
-    }
-    Some(if known {
-        Ok(pay_url.to_owned())
-    } else {
-        Err(())
-    })
+        return Some(Err(()));
+    };
+    Some(Ok(match form {
+        Some(form) => PayPage::Form(form, origin),
+        None => PayPage::Link(url.to_owned()),
+    }))
 }
 
 async fn form(

@@ -3,6 +3,7 @@
 use domain::money::Sum;
 use domain::payment::evidence::Mode;
 use domain::payment::{Label, PricedBy, Request};
+use domain::ports::PayForm;
 use domain::time::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -114,6 +115,38 @@ pub(super) fn notice(language: Language, title: &str, text: &str) -> Markup {
                 div.standing {
                     h2 { (title) }
                     p { (text) }
+                }
+            }
+        },
+        texts,
+    )
+}
+
+/// The last step where a provider takes a form: the payer's browser sends it there.
+pub(super) fn hand_over(language: Language, link: &str, form: &PayForm) -> Markup {
+    let texts = language.texts();
+    let frame = Frame {
+        language,
+        title: texts.payment.to_owned(),
+        standing: "hand_over",
+        every: 0,
+        tag: "",
+        refresh: None,
+        here: address(link, false),
+    };
+    framed(
+        &frame,
+        &html! {
+            section #terms { h1 { (texts.payment) } }
+            section #standing role="status" aria-label=(texts.status) {
+                div.standing { p { (texts.payable_text) } }
+            }
+            section #action {
+                form method="post" action=(form.action) accept-charset="utf-8" {
+                    @for (name, value) in &form.fields {
+                        input type="hidden" name=(name) value=(value);
+                    }
+                    button type="submit" { (texts.resume) }
                 }
             }
         },

@@ -475,14 +475,19 @@ fn a_precheck_of_other_terms_is_refused_and_looked_at_a10() {
             .then([refusal(1, reason), tampered()])
             .label(Label::Pending);
     }
-    let Command::Precheck(mut elsewhere) = precheck(1, amd(DUE)) else {
+    let Command::Precheck(ours) = precheck(1, amd(DUE)) else {
         unreachable!()
     };
+    let mut elsewhere = ours.clone();
     elsewhere.account = account("sim-two");
-    given(pending())
-        .when(Command::Precheck(elsewhere))
-        .at(open_time())
-        .then([refusal(1, PrecheckRefusal::Account), tampered()]);
+    let mut for_others = ours;
+    for_others.other_payee = true;
+    for question in [elsewhere, for_others] {
+        given(pending())
+            .when(Command::Precheck(question))
+            .at(open_time())
+            .then([refusal(1, PrecheckRefusal::Account), tampered()]);
+    }
 }
 
 #[test]

@@ -534,6 +534,7 @@ pub(super) fn says(class: EvidenceClass, facts: impl IntoIterator<Item = Fact>) 
             look_up: true,
             mode: Mode::Live,
             payee: None,
+            asks_first: false,
             one_phase: false,
         },
         order_is_ours: true,
@@ -584,6 +585,7 @@ pub(super) fn precheck(attempt_no: u32, amount: Money) -> Command {
     Command::Precheck(Precheck {
         attempt_no,
         account: account("sim-main"),
+        other_payee: false,
         amount,
     })
 }

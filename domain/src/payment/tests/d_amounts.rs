@@ -3,6 +3,7 @@
 use super::build::*;
 use super::{Nothing, given};
 use crate::money::MinorText;
+use crate::payment::event::PrecheckVerdict;
 use crate::payment::evidence::EvidenceClass;
 use crate::payment::exception::ExceptionKind;
 use crate::payment::{Event, ExpiryCheck, Label, Outcome, Terms};
@@ -288,4 +289,34 @@ fn a_message_that_names_no_account_is_asked_about_d7() {
         .when(facts().without_look_up())
         .at(open_time())
         .label(Label::Paid);
+}
+
+#[test]
+fn money_that_the_provider_never_asked_about_proves_nothing_d8() {
+    let told = || {
+        signed([captured("t1", amd(DUE))])
+            .without_look_up()
+            .rules(|rules| rules.asks_first = true)
+    };
+    let unprovable = case(1, ExceptionKind::UnprovableAmount, "t1", open_time());
+    given(pending())
+        .when(told())
+        .at(open_time())
+        .then([unprovable])
+        .label(Label::Pending)
+        .outcome(Outcome::Refused);
+    let allowed = Event::AttemptPrechecked {
+        attempt_no: 1,
+        verdict: PrecheckVerdict::Allowed {},
+    };
+    given(and(pending(), [allowed]))
+        .when(told())
+        .at(open_time())
+        .label(Label::Paid);
+    // A provider that can be asked is asked.
+    given(pending())
+        .when(told().rules(|rules| rules.look_up = true))
+        .at(open_time())
+        .then(Nothing)
+        .outcome(Outcome::LookUp);
 }
