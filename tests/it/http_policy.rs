@@ -26,6 +26,8 @@ const ATTEMPTS: &str = "/v1/payment-requests/{id}/attempts";
 const PRECHECK: &str = "/v1/payment-requests/{id}/precheck";
 const CANCEL: &str = "/v1/payment-requests/{id}/cancel";
 const NOTICES: &str = "/v1/payment-requests/{id}/notices";
+const PRE_CHECKOUT: &str = "/v1/telegram/pre-checkout-queries";
+const TELEGRAM_PAYMENT: &str = "/v1/telegram/successful-payments";
 const TRAIL: &str = "/v1/payment-requests/{id}/trail";
 const QUOTES: &str = "/v1/quotes";
 const QUOTE: &str = "/v1/quotes/{quote_id}";
@@ -67,6 +69,8 @@ const MAY: [(&str, &[Route]); 7] = [
             ("POST", ATTEMPTS),
             ("POST", PRECHECK),
             ("POST", NOTICES),
+            ("POST", PRE_CHECKOUT),
+            ("POST", TELEGRAM_PAYMENT),
         ],
     ),
     (
@@ -82,6 +86,8 @@ const MAY: [(&str, &[Route]); 7] = [
             ("POST", PRECHECK),
             ("POST", CANCEL),
             ("POST", NOTICES),
+            ("POST", PRE_CHECKOUT),
+            ("POST", TELEGRAM_PAYMENT),
         ],
     ),
     (
@@ -91,6 +97,7 @@ const MAY: [(&str, &[Route]); 7] = [
             ("GET", REQUEST),
             ("GET", STREAM),
             ("POST", NOTICES),
+            ("POST", TELEGRAM_PAYMENT),
             ("GET", EXCEPTIONS),
             ("GET", EXCEPTION),
             ("POST", ASSIGN),
@@ -320,6 +327,11 @@ fn body(route: Route) -> Option<Value> {
         (_, REQUESTS) => Some(tea()),
         (_, PRECHECK) => Some(json!({ "amount": amd("150000") })),
         (_, NOTICES) => Some(json!({ "kind": "message", "text": "I paid" })),
+        (_, PRE_CHECKOUT | TELEGRAM_PAYMENT) => Some(json!({
+            "id": "1", "currency": "AMD", "total_amount": 150_000,
+            "invoice_payload": "pr_aaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "telegram_payment_charge_id": "t-1", "provider_payment_charge_id": "p-1",
+        })),
         (_, SUBSCRIBERS) => {
             Some(json!({ "id": fresh("erp"), "url": "https://hooks.example.org/x" }))
         }
@@ -368,6 +380,8 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
         Case::Own | Case::Colleagues | Case::OtherMerchants => match route {
             ("POST", QUOTES | REQUESTS | ATTEMPTS | SUBSCRIBERS) => 201,
             ("POST", NOTICES | TEST) => 202,
+            // Admitted, and of an invoice that is nobody's.
+            ("POST", TELEGRAM_PAYMENT) => 404,
             // Admitted, and told that what is due needs no second start.
             ("POST", REDRIVE) => 409,
             ("DELETE", CURRENT) => 204,

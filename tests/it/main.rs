@@ -18,6 +18,7 @@ mod http_stream;
 mod kill_loop;
 mod late_money;
 mod look_ups;
+mod prechecks;
 mod promise_01_terms;
 mod promise_02_idempotent_create;
 mod promise_03_bot;

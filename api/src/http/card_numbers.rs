@@ -8,11 +8,16 @@ use super::problem::{self, FieldProblem, Problem};
 
 /// Fields that may look like one and are never kept as a text: the digits of an amount are counted,
 /// and a password is only compared, so whoever chose such a one can still sign in.
-const NEVER_KEPT: [&str; 2] = ["minor", "password"];
+const NEVER_KEPT: [&str; 3] = ["minor", "password", "total_amount"];
 
-/// Numbers of the shop's own, which are long digits for a good reason: only what is a card number and
-/// nothing else is refused there.
-const REFERENCES: [&str; 2] = ["order_id", "correlation_id"];
+/// Numbers of the shop's or a provider's own, which are long digits for a good reason: only what is a
+/// card number and nothing else is refused there.
+const REFERENCES: [&str; 4] = [
+    "order_id",
+    "correlation_id",
+    "telegram_payment_charge_id",
+    "provider_payment_charge_id",
+];
 
 /// Refuses a command with something in it that looks like a card number.
 ///

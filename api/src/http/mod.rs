@@ -30,6 +30,7 @@ use actix_web::{Resource, ResponseError, Route};
 
 use self::handlers::{
     callbacks, deliveries, events, exceptions, operations, requests, sessions, stream, subscribers,
+    telegram,
 };
 use self::ops::Op;
 use self::problem::Problem;
@@ -80,6 +81,8 @@ fn route(op: Op) -> Route {
         Op::Precheck => web::post().to(requests::precheck),
         Op::CancelRequest => web::post().to(requests::cancel),
         Op::RecordNotice => web::post().to(requests::record_notice),
+        Op::PreCheckout => web::post().to(telegram::pre_checkout),
+        Op::SuccessfulPayment => web::post().to(telegram::successful_payment),
         Op::ReadTrail => web::get().to(events::read_trail),
         Op::ListExceptions => web::get().to(exceptions::list),
         Op::ReadException => web::get().to(exceptions::read),

@@ -1,12 +1,13 @@
 //! JSON Schemas of the bodies and answers, by the names that the table of routes uses.
 
 mod exceptions;
+mod telegram;
 
 use serde_json::{Value, json};
 
 /// Every schema by name.
 pub fn schemas() -> Value {
-    let groups = [common(), exceptions::schemas()];
+    let groups = [common(), exceptions::schemas(), telegram::schemas()];
     let members = groups.iter().filter_map(Value::as_object).flatten();
     members
         .map(|(name, schema)| (name.clone(), schema.clone()))

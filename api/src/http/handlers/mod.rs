@@ -9,3 +9,4 @@ pub mod requests;
 pub mod sessions;
 pub mod stream;
 pub mod subscribers;
+pub mod telegram;

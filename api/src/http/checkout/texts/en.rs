@@ -73,6 +73,10 @@ pub(super) const TEXTS: Texts = Texts {
     test_mode: "Test mode: no real money is moved.",
     keep_private: "Keep this link to yourself: whoever has it can see this payment.",
 
+    invoice_over: "This invoice can no longer be paid. Please ask for a new one.",
+    invoice_changed: "This invoice no longer matches the order. Please ask for a new one.",
+    invoice_under_way: "A payment for this order is already under way. Do not pay again.",
+
     not_found_title: "This link does not work",
     not_found_text: "Check that the whole link was copied, or ask the shop for a new one.",
     busy_title: "Too many requests",

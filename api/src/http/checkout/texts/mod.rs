@@ -136,6 +136,13 @@ texts! {
     /// About the link.
     keep_private;
 
+    /// Telegram's invoice can no longer be paid.
+    invoice_over;
+    /// It asks for something else than the order does.
+    invoice_changed;
+    /// Somebody may be paying the order already.
+    invoice_under_way;
+
     /// No page behind the link.
     not_found_title;
     /// What to do.
