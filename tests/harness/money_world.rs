@@ -314,6 +314,23 @@ impl MoneyWorld {
         started.unwrap();
     }
 
+    /// A request for an order that was called off, and whose payer paid all the same. Its transaction is
+    /// `tx-<key>`.
+    pub async fn paid_after_cancel(&self, order: &str, key: &str) -> PaymentRequestId {
+        let id = self.create(order, key, false).await;
+        self.start(&id, "asked").await;
+        let ours = format!("{id}-1");
+        let nobody_paid = says(&[Fact::bare(FactKind::Registered)]);
+        self.provider.looked_up(&ours, nobody_paid);
+        let cancel = self.context(&format!("cancel-{key}"));
+        let cancelled = self.app.cancel(&self.caller, &cancel, &id).await;
+        cancelled.unwrap();
+        let late = says(&[captured(&format!("tx-{key}"))]);
+        self.provider.looked_up(&ours, late);
+        self.look_up(&id, 1).await;
+        id
+    }
+
     /// The provider is asked about an attempt.
     pub async fn look_up(&self, id: &PaymentRequestId, attempt_no: u32) {
         let context = Context::job("test");

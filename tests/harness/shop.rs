@@ -138,6 +138,23 @@ impl Shop {
         )
     }
 
+    /// A request of the order that was called off, and whose payer paid all the same: its id, and the
+    /// case that holds the money. The transaction is named after the request.
+    pub async fn paid_after_cancel(&self, order: &str) -> (String, String) {
+        let (id, reference) = self.waiting_for_payer(order).await;
+        self.command(&id, "cancel", &json!({})).await.expect(200);
+        let says = json!({ "transaction": format!("tx-{reference}") });
+        let late = self.statement_with("captured", &reference, says);
+        self.provider.says(&reference, &late);
+        self.tell(&late).await;
+        self.eventually("money that waits", async || {
+            (self.shown(&id).await["unapplied"] != json!([])).then_some(())
+        })
+        .await;
+        let case = format!("payment_request-{id}~1");
+        (id, case)
+    }
+
     /// A command to a request by the backend.
     pub async fn command(&self, id: &str, command: &str, body: &Value) -> Answer {
         let path = format!("{REQUESTS}/{id}/{command}");

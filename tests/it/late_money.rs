@@ -5,29 +5,10 @@ use api::app::context::Context;
 use api::app::error::AppError;
 use api::app::requests::Executed;
 use domain::ids::PaymentRequestId;
-use domain::payment::fact::{Fact, FactKind};
 use domain::payment::{Command, Label, Resolve};
-use harness::money_world::{MoneyWorld, captured, says};
+use harness::money_world::MoneyWorld;
 
 const ORDER: &str = "o-1";
-
-/// A request for the order that was called off and got its money afterwards.
-async fn paid_after_cancel(world: &MoneyWorld, key: &str) -> PaymentRequestId {
-    let id = world.create(ORDER, key, false).await;
-    world.start(&id, "asked").await;
-    let ours = format!("{id}-1");
-    let nobody_paid = says(&[Fact::bare(FactKind::Registered)]);
-    world.provider.looked_up(&ours, nobody_paid);
-    let cancel = world.context(&format!("cancel-{key}"));
-    let cancelled = world.app.cancel(world.caller(), &cancel, &id).await;
-    cancelled.unwrap();
-    world
-        .provider
-        .looked_up(&ours, says(&[captured(&format!("tx-{key}"))]));
-    world.look_up(&id, 1).await;
-    assert_eq!(world.cases(&id).await.len(), 1);
-    id
-}
 
 async fn accept(world: &MoneyWorld, id: &PaymentRequestId) -> Result<Executed, AppError> {
     let request = world.request(id).await;
@@ -41,7 +22,7 @@ async fn accept(world: &MoneyWorld, id: &PaymentRequestId) -> Result<Executed, A
 #[tokio::test]
 async fn late_money_is_accepted_only_while_nobody_else_stands_for_the_order_e9() {
     let world = MoneyWorld::new();
-    let first = paid_after_cancel(&world, "first").await;
+    let first = world.paid_after_cancel(ORDER, "first").await;
     let second = world.create(ORDER, "second", false).await;
     let refused = accept(&world, &first).await;
     assert!(
@@ -59,8 +40,8 @@ async fn late_money_is_accepted_only_while_nobody_else_stands_for_the_order_e9()
 #[tokio::test]
 async fn of_two_closed_requests_of_one_order_one_is_paid_e9() {
     let world = MoneyWorld::new();
-    let first = paid_after_cancel(&world, "first").await;
-    let second = paid_after_cancel(&world, "second").await;
+    let first = world.paid_after_cancel(ORDER, "first").await;
+    let second = world.paid_after_cancel(ORDER, "second").await;
     accept(&world, &second).await.unwrap();
     let refused = accept(&world, &first).await;
     assert!(
@@ -76,8 +57,8 @@ async fn of_two_closed_requests_of_one_order_one_is_paid_e9() {
 async fn two_closed_requests_that_are_accepted_at_once_never_both_pay_e9() {
     for _ in 0..50 {
         let world = std::sync::Arc::new(MoneyWorld::new());
-        let first = paid_after_cancel(&world, "first").await;
-        let second = paid_after_cancel(&world, "second").await;
+        let first = world.paid_after_cancel(ORDER, "first").await;
+        let second = world.paid_after_cancel(ORDER, "second").await;
         let both = [first.clone(), second.clone()].map(|id| {
             let world = world.clone();
             tokio::spawn(async move { accept(&world, &id).await.is_ok() })

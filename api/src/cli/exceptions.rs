@@ -282,7 +282,9 @@ fn tell(out: &Out, mut shown: Value) {
     let [history, resolutions] = parts;
     let columns = ["at", "what", "event", "actor", "reason", "text"];
     out.list(&columns, &history);
-    out.list(&["resolution", "possible", "why_not"], &resolutions);
+    if resolutions.as_array().is_some_and(|ways| !ways.is_empty()) {
+        out.list(&["resolution", "possible", "why_not"], &resolutions);
+    }
 }
 
 /// Amounts in one word, where no program reads them.
