@@ -29,6 +29,9 @@ pub struct ClaimUse {
     pub key: Digest32,
     /// Generation after this append.
     pub generation: u64,
+    /// Who had it before, where it was taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<StreamId>,
 }
 
 /// The fields of a record. This is the only list of them.

@@ -33,5 +33,6 @@ mod promise_12_rebuild;
 mod python_verifies;
 mod sessions;
 mod tidy;
+mod unapplied_funds;
 mod view_engine;
 mod view_stores;

@@ -121,7 +121,10 @@ impl App {
                 Once::Taken(_) if again == 0 => break,
                 Once::Taken(taken) => {
                     let generation = self.may_take_over(caller, context, id, new, &taken).await?;
-                    order.order_claim = Some(FoundClaim { generation });
+                    order.order_claim = Some(FoundClaim {
+                        owner: taken.owner,
+                        generation,
+                    });
                 }
             }
         }

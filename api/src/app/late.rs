@@ -52,6 +52,7 @@ impl App {
             .await?;
         let claim = found.ok_or_else(|| AppError::bug("a request without its order's claim"))?;
         let free = Stand::Free(FoundClaim {
+            owner: claim.owner.clone(),
             generation: claim.generation,
         });
         if claim.owner == StreamId::payment_request(&terms.id) {

@@ -33,6 +33,7 @@ pub mod sessions;
 pub mod subscribers;
 mod suspense;
 pub mod tickets;
+pub mod unapplied_funds;
 pub mod views;
 
 use std::sync::Arc;

@@ -358,11 +358,13 @@ impl Recorder {
         ))
     }
 
-    /// What an event's record lists for a claim that is expected to be as told, and is made anew.
+    /// What an event's record lists for a claim that is expected to be as told, and is made anew;
+    /// `from` is who had it before.
     pub fn claim_use(
         ns: domain::ports::ClaimSpace,
         key: Digest32,
         expect: ClaimExpect,
+        from: Option<StreamId>,
     ) -> ClaimUse {
         let generation = match expect {
             ClaimExpect::Free => 1,
@@ -372,6 +374,7 @@ impl Recorder {
             ns,
             key,
             generation,
+            from,
         }
     }
 }

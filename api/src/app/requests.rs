@@ -47,8 +47,10 @@ pub struct Taken {
 
 /// A claim on an order that was found and that an append relies on. The append makes it anew, also
 /// where it is this request's already, so that whoever else relies on what was found looks again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundClaim {
+    /// Whose it is. The record names it where another takes over.
+    pub owner: StreamId,
     /// Its generation; another one by then means that somebody was faster.
     pub generation: u64,
 }
@@ -238,7 +240,7 @@ impl App {
                 replayed: false,
             })));
         }
-        let order_claim = match (order.order_claim, &folded.state) {
+        let order_claim = match (order.order_claim.clone(), &folded.state) {
             (None, Some(request)) if pays_late(request, &events) => {
                 Some(self.order_to_pay(request).await?)
             }
@@ -247,8 +249,13 @@ impl App {
         let expect = folded.expect();
         let stream = StreamId::payment_request(id);
         let of = (&stream, expect.first_version());
-        let (drafts, claims) =
-            self.drafts_of(of, order, order_claim, folded.state.as_ref(), &events);
+        let (drafts, claims) = self.drafts_of(
+            of,
+            order,
+            order_claim.as_ref(),
+            folded.state.as_ref(),
+            &events,
+        );
         let request = events.iter().fold(folded.state, evolve);
         let request = request.ok_or_else(|| AppError::bug("a decision without a request"))?;
         let decision = Decision {
@@ -286,7 +293,7 @@ impl App {
         &self,
         (stream, version): (&StreamId, Version),
         order: &Order<'_>,
-        order_claim: Option<FoundClaim>,
+        order_claim: Option<&FoundClaim>,
         request: Option<&Request>,
         events: &[Event],
     ) -> (Vec<Draft>, Vec<Claim>) {
@@ -297,19 +304,19 @@ impl App {
             draft.occurred_at = order.occurred_at;
             draft.reason = order.reason.clone();
             for need in needs_of(self.recorder.key(), request, event) {
-                let (expect, detail) = match (need.ns, order_claim) {
+                let (expect, detail, from) = match (need.ns, order_claim) {
                     (ClaimSpace::Order, Some(found)) => {
                         let anew = u32::try_from(version.0).unwrap_or(u32::MAX);
-                        (ClaimExpect::Generation(found.generation), anew)
+                        let from = Some(found.owner.clone()).filter(|owner| owner != stream);
+                        (ClaimExpect::Generation(found.generation), anew, from)
                     }
                     (
                         ClaimSpace::Order | ClaimSpace::Ptx | ClaimSpace::Ref | ClaimSpace::Quote,
                         _,
-                    ) => (ClaimExpect::Free, need.detail),
+                    ) => (ClaimExpect::Free, need.detail, None),
                 };
-                draft
-                    .claims
-                    .push(Recorder::claim_use(need.ns, need.key, expect));
+                let used = Recorder::claim_use(need.ns, need.key, expect, from);
+                draft.claims.push(used);
                 claims.push(Claim {
                     ns: need.ns,
                     key: need.key,

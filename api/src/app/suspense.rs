@@ -102,7 +102,7 @@ impl App {
             .map(|event| Draft::of(event).with_evidence(vec![evidence.clone()]))
             .collect();
         if let Some(first) = drafts.first_mut() {
-            let used = Recorder::claim_use(ns, key, ClaimExpect::Free);
+            let used = Recorder::claim_use(ns, key, ClaimExpect::Free, None);
             first.claims.push(used);
         }
         let claim = Claim {

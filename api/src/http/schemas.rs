@@ -69,6 +69,7 @@ fn common() -> Value {
             "expires_at": time(), "checkout_url": text("The payer's page; whoever has it may see it and pay."), "pay_url": text("Where the payer pays, while an attempt is live."),
             "attempts": { "type": "array", "items": { "type": "object" } },
             "verification": { "type": "object" },
+            "unapplied_funds": { "type": "array", "items": reference("UnappliedFunds"), "description": "In the answer to a create: money that closed requests of the order still hold." },
             "version": number("Version of the stream; the ETag.")
         })),
         "PaymentRequestList": list("payment_requests"),

@@ -15,11 +15,12 @@ use serde_json::json;
 use super::super::body;
 use super::super::call::Call;
 use super::super::fields::{self, Fields};
-use super::super::present::{shown, shown_row};
+use super::super::present::{Shown, shown, shown_row};
 use super::super::problem::{self, Problem};
 use super::super::state::{HttpState, query};
 use super::events::{limit, parameter};
 use crate::app::create::{NewOrder, NewPaymentRequest, Pricing};
+use crate::app::error::AppError;
 use crate::app::notices::NewNotice;
 use crate::app::quotes::NewQuote;
 use crate::app::requests::Executed;
@@ -93,7 +94,19 @@ pub async fn create(
     let location = format!("/v1/payment-requests/{}", executed.request.terms().id);
     let mut response = HttpResponse::Created();
     response.insert_header((LOCATION, location));
-    Ok(answer(response, &call, &state, &executed))
+    let shown = shown_to(&call, &state, &executed);
+    // A bot sees nothing of other requests.
+    let funds = match call.caller.own_only {
+        true => vec![],
+        false => state.app.unapplied_funds(&executed).await?,
+    };
+    head(&mut response, &executed);
+    if funds.is_empty() {
+        return Ok(response.json(shown));
+    }
+    let mut shown = serde_json::to_value(shown).map_err(AppError::bug)?;
+    shown["unapplied_funds"] = json!(funds); // row E16
+    Ok(response.json(shown))
 }
 
 fn new_order(fields: &mut Fields<'_>) -> Option<NewOrder> {
@@ -301,19 +314,27 @@ pub(super) fn answer(
     state: &HttpState,
     executed: &Executed,
 ) -> HttpResponse {
+    head(&mut response, executed);
+    response.json(shown_to(call, state, executed))
+}
+
+fn head(response: &mut actix_web::HttpResponseBuilder, executed: &Executed) {
     response.insert_header((ETAG, format!("\"{}\"", executed.version)));
     position(
-        &mut response,
+        response,
         executed.position.map(|p| p.to_string()),
         executed.replayed,
     );
-    response.json(shown(
+}
+
+fn shown_to(call: &Call, state: &HttpState, executed: &Executed) -> Shown {
+    shown(
         &call.caller,
         &state.app.links,
         &executed.request,
         executed.version,
         state.app.recorder.now(),
-    ))
+    )
 }
 
 /// `Position` for reading one's own writes, and whether this is a first answer again.

@@ -19,6 +19,10 @@ pub(super) fn schemas() -> Value {
             "refund_id": text("The refund that was asked for."), "transfer_id": text("The transfer that the money left by."),
             "status": text("Of the payment request, after a decision."), "version": number("Version of the stream.")
         })),
+        "UnappliedFunds": answer(&["payment_request_id", "amount"], json!({
+            "payment_request_id": text("The closed request that holds it."), "exception_id": text("The case to decide it in."),
+            "amount": reference("Sum")
+        })),
         "Assignment": object(&["to"], json!({
             "to": { "type": ["string", "null"], "description": "A person of the merchant; null for nobody." },
             "reason": text("A short code for why."), "text": text("Words; kept sealed.")
