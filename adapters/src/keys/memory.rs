@@ -174,6 +174,11 @@ impl MemoryEvidence {
             blobs: Mutex::default(),
         }
     }
+
+    /// How many blobs it keeps.
+    pub fn kept(&self) -> usize {
+        locked(&self.blobs).len()
+    }
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use domain::payment::fact::{Fact, FactKind, RefundAmount};
 use domain::ports::{
     Acknowledge, Authentic, Clock, HttpOut, InboundProvider, InboundRequest, LookUp, LookUpOutcome,
     NotUnderstood, OutAnswer, OutError, OutRequest, ProviderAnswer, ProviderApi, RegisterOutcome,
-    Registration, Rejected, Secret, SecretPurpose, Secrets,
+    Registration, Rejected, Secret, SecretPurpose, Secrets, SessionEnd,
 };
 use domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -244,13 +244,11 @@ impl ProviderApi for SimApi {
             Err(failed) => {
                 return LookUpOutcome::Unknown {
                     why: failed.why(),
-                    retry_after_s: None,
+                    retry_after: None,
                 };
             }
         };
-        let retry_after_s = answer
-            .header("retry-after")
-            .and_then(|value| value.parse().ok());
+        let retry_after = answer.retry_after(self.clock.now());
         let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
         match (
             answer.status,
@@ -267,9 +265,13 @@ impl ProviderApi for SimApi {
             (404, _) => LookUpOutcome::NotFound,
             (status, _) => LookUpOutcome::Unknown {
                 why: format!("http_{status}"),
-                retry_after_s,
+                retry_after,
             },
         }
+    }
+
+    fn session_end(&self) -> SessionEnd {
+        SessionEnd::Repeatable
     }
 
     async fn cancel(&self, look_up: &LookUp) {

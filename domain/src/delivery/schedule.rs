@@ -39,16 +39,6 @@ pub fn next_try(
     failed_at.plus(wait(delivery, generation, step).max(wish))
 }
 
-/// A `Retry-After` header: seconds, or a date as RFC 9110 writes it.
-pub fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
-    let text = header.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(Timestamp::from_millis(date.as_millisecond()).since(now))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,18 +70,6 @@ mod tests {
         }
         assert_ne!(wait(&id("a"), 1, 6), wait(&id("b"), 1, 6));
         assert_ne!(wait(&id("a"), 1, 6), wait(&id("a"), 2, 6));
-    }
-
-    #[test]
-    fn a_wish_is_read_in_both_its_forms() {
-        let now = Timestamp::parse("1994-11-06T08:49:07Z").unwrap();
-        let wish = |text| retry_after(text, now).map(|wish| wish.as_secs());
-        assert_eq!(wish(" 120 "), Some(120));
-        assert_eq!(wish("Sun, 06 Nov 1994 08:49:37 GMT"), Some(30));
-        assert_eq!(wish("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0));
-        for nothing in ["", "soon", "-1", "1.5", "99999999999999999999999"] {
-            assert_eq!(wish(nothing), None, "{nothing}");
-        }
     }
 
     #[test]

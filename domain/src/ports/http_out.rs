@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::time::Timestamp;
+
 /// What to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutRequest {
@@ -42,6 +44,17 @@ impl OutAnswer {
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// How long it wishes to be left alone: the header `Retry-After`, as seconds or as a date the way
+    /// RFC 9110 writes it.
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        let text = self.header("retry-after")?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Some(Timestamp::from_millis(date.as_millisecond()).since(now))
     }
 }
 
@@ -98,4 +111,29 @@ pub trait HttpOut: Send + Sync {
     /// # Errors
     /// [`OutError`].
     async fn send(&self, request: OutRequest) -> Result<OutAnswer, OutError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_read_in_both_its_forms() {
+        let now = Timestamp::parse("1994-11-06T08:49:07Z").unwrap();
+        let wish = |text: &str| {
+            let answer = OutAnswer {
+                status: 503,
+                headers: vec![("retry-after".to_owned(), text.to_owned())],
+                body: vec![],
+                cut: false,
+            };
+            answer.retry_after(now).map(|wish| wish.as_secs())
+        };
+        assert_eq!(wish(" 120 "), Some(120));
+        assert_eq!(wish("Sun, 06 Nov 1994 08:49:37 GMT"), Some(30));
+        assert_eq!(wish("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0));
+        for nothing in ["", "soon", "-1", "1.5", "99999999999999999999999"] {
+            assert_eq!(wish(nothing), None, "{nothing}");
+        }
+    }
 }

@@ -22,6 +22,6 @@ pub use position::Position;
 pub use provider::{
     Acknowledge, Authentic, HandOver, InboundMethod, InboundProvider, InboundRequest, LookUp,
     LookUpOutcome, NotUnderstood, PayForm, ProviderAnswer, ProviderApi, Question, RegisterOutcome,
-    Registration, Rejected,
+    Registration, Rejected, SessionEnd,
 };
 pub use world::{Clock, Entropy};

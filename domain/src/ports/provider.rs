@@ -1,5 +1,7 @@
 //! Providers: how their notifications are authenticated and read, and how they are asked.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -294,9 +296,21 @@ pub enum LookUpOutcome {
     Unknown {
         /// `timeout`, `connect`, `http_502` ...
         why: String,
-        /// Not before so many seconds, where the provider says so.
-        retry_after_s: Option<u32>,
+        /// How long the provider wants to be left alone, where it says so.
+        retry_after: Option<Duration>,
     },
+}
+
+/// Whether a provider lets a payer's session be ended before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// It does not.
+    Never,
+    /// It does, and what a second call would do is not known: a call whose answer was lost is only
+    /// looked up.
+    Once,
+    /// It does, and a second call does nothing: a call that may have been lost is made again.
+    Repeatable,
 }
 
 /// The outbound half of a provider's adapter: our own authenticated calls.
@@ -314,6 +328,12 @@ pub trait ProviderApi: Send + Sync {
         None
     }
 
-    /// Closes the provider's session where it can; a courtesy whose result decides nothing.
-    async fn cancel(&self, look_up: &LookUp);
+    /// Whether [`ProviderApi::cancel`] does anything, and whether it may be called again.
+    fn session_end(&self) -> SessionEnd {
+        SessionEnd::Never
+    }
+
+    /// Ends the payer's session, and never takes back money. Called after `AttemptCancelRequested` is
+    /// durable; what it came to, only a look-up tells.
+    async fn cancel(&self, _look_up: &LookUp) {}
 }

@@ -80,7 +80,7 @@ fn escaped(text: &str) -> String {
 fn unknown(why: &str) -> LookUpOutcome {
     LookUpOutcome::Unknown {
         why: why.to_owned(),
-        retry_after_s: None,
+        retry_after: None,
     }
 }
 
@@ -127,12 +127,10 @@ impl ProviderApi for GenericApi {
             200 => {}
             404 => return LookUpOutcome::NotFound,
             status => {
-                let retry_after_s = answer
-                    .header("retry-after")
-                    .and_then(|value| value.parse().ok());
+                let retry_after = answer.retry_after(self.clock.now());
                 return LookUpOutcome::Unknown {
                     why: format!("http_{status}"),
-                    retry_after_s,
+                    retry_after,
                 };
             }
         }
@@ -148,9 +146,6 @@ impl ProviderApi for GenericApi {
             None => unknown("not_understood"),
         }
     }
-
-    /// There is no such call.
-    async fn cancel(&self, _look_up: &LookUp) {}
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ async fn the_providers_wish_to_be_left_alone_is_kept() {
         outcome,
         LookUpOutcome::Unknown {
             why: "http_429".into(),
-            retry_after_s: Some(30)
+            retry_after: Some(std::time::Duration::from_secs(30))
         }
     );
 }

@@ -157,7 +157,7 @@ impl ProviderApi for IdramApi {
     async fn look_up(&self, _look_up: &LookUp) -> LookUpOutcome {
         LookUpOutcome::Unknown {
             why: "no_look_up".to_owned(),
-            retry_after_s: None,
+            retry_after: None,
         }
     }
 
@@ -184,8 +184,6 @@ impl ProviderApi for IdramApi {
             fields,
         })
     }
-
-    async fn cancel(&self, _look_up: &LookUp) {}
 }
 
 #[cfg(test)]
