@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::close::ABOUT_EXPIRY;
 use super::command::{Precheck, Refusal, StartAttempt};
 use super::event::{Event, PrecheckRefusal, PrecheckVerdict, Progress};
 use super::exception::ExceptionKind;
 use super::label::Label;
 use super::recording::Recording;
-use super::request::{Attempt, AttemptState, Closure, Request};
+use super::request::{Attempt, AttemptState, Case, Closure, Request};
 use crate::ids::ProviderRef;
 use crate::money::Sum;
 use crate::time::Timestamp;
@@ -135,16 +136,37 @@ pub(super) fn report_silence(
     attempt_no: u32,
     now: Timestamp,
 ) -> Result<Vec<Event>, Refusal> {
-    let kind = match known(request, attempt_no)?.state {
-        AttemptState::Started | AttemptState::Uncertain => ExceptionKind::RegistrationUncertain,
-        AttemptState::InFlight(_) => ExceptionKind::StatusUnknown,
-        AttemptState::Registered | AttemptState::Failed(_) | AttemptState::Captured => {
-            return Ok(vec![]);
-        }
-    };
+    known(request, attempt_no)?;
     let mut recording = Recording::of(request, now);
-    recording.open_case(kind, format!("attempt {attempt_no}"), None);
+    if let Some(kind) = request.silence_of(attempt_no) {
+        recording.open_case(kind, about_attempt(attempt_no), None);
+    }
     Ok(recording.events)
+}
+
+fn about_attempt(attempt_no: u32) -> String {
+    format!("attempt {attempt_no}")
+}
+
+impl Request {
+    /// The case that a person is told of when the provider stays silent about an attempt. `None` when
+    /// it is in no doubt, or was told already, by this case or by that of an expiry nobody could
+    /// confirm.
+    pub fn silence_of(&self, attempt_no: u32) -> Option<ExceptionKind> {
+        let kind = match self.attempts().get(&attempt_no)?.state {
+            AttemptState::Started | AttemptState::Uncertain => ExceptionKind::RegistrationUncertain,
+            AttemptState::InFlight(_) => ExceptionKind::StatusUnknown,
+            AttemptState::Registered | AttemptState::Failed(_) | AttemptState::Captured => {
+                return None;
+            }
+        };
+        let about = about_attempt(attempt_no);
+        let told = |case: &Case| {
+            let status = case.kind == ExceptionKind::StatusUnknown && case.about == ABOUT_EXPIRY;
+            status || (case.kind == kind && case.about == about)
+        };
+        (!self.cases().values().any(told)).then_some(kind)
+    }
 }
 
 /// Rows A8 to A10: `allowed` once per attempt, `refused` once per attempt and reason.
@@ -172,7 +194,7 @@ pub(super) fn precheck(
     if tampered {
         recording.open_case(
             ExceptionKind::TamperedTerms,
-            format!("attempt {attempt_no}"),
+            about_attempt(attempt_no),
             None,
         );
     }

@@ -19,6 +19,9 @@ pub const DEFERRED_FOR: Duration = Duration::from_secs(5 * 60);
 /// How long at most, however long a provider goes on saying *processing*.
 const DEFERRED_AT_MOST: Duration = Duration::from_secs(24 * 3600);
 
+/// What a case about an expiry that nobody could confirm is about (row E5).
+pub(super) const ABOUT_EXPIRY: &str = "expiry";
+
 /// Rows E1, E4, E5, D9 and E14. On a closed request it is already so: no event.
 pub(super) fn expire(
     request: &Request,
@@ -58,7 +61,7 @@ pub(super) fn expire(
                 recording.open_case_as(
                     ExceptionKind::StatusUnknown,
                     severity,
-                    "expiry".to_owned(),
+                    ABOUT_EXPIRY.to_owned(),
                     None,
                 );
             }

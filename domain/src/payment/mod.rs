@@ -22,6 +22,7 @@ pub mod exception;
 )]
 pub mod fact;
 pub mod label;
+pub mod look_up;
 pub mod notice;
 mod observe;
 pub mod outcome;

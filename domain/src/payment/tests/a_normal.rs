@@ -702,3 +702,13 @@ fn a_status_that_stays_unknown_is_told_to_a_person_a17() {
         .then([opened])
         .label(Label::Processing);
 }
+
+#[test]
+fn what_an_unconfirmed_expiry_told_is_not_told_again_a17() {
+    let in_doubt = and(pending(), [progressed(1, Progress::Unknown)]);
+    let told = case(1, ExceptionKind::StatusUnknown, "expiry", late());
+    given(and(in_doubt, [Event::Expired { confirmed: false }, told]))
+        .when(Command::ReportSilence { attempt_no: 1 })
+        .at(late())
+        .then(Nothing);
+}
