@@ -47,7 +47,7 @@ pub const TABLE: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "order_status",
-    version: 3,
+    version: 4,
     tables: &[TABLE, fold::TABLE],
 };
 
@@ -92,6 +92,8 @@ pub struct OrderStatus {
     pub expires_at: Timestamp,
     /// A person must decide something.
     pub in_review: bool,
+    /// The provider was to be asked to end an attempt, and has not said that it did.
+    pub cancel_pending: bool,
     /// Payer notices so far.
     pub notices: u32,
     /// That and how it was paid.
@@ -257,6 +259,7 @@ fn row(
         unapplied: request.unapplied(),
         expires_at: terms.expires_at,
         in_review: request.in_review(),
+        cancel_pending: request.cancel_pending(),
         notices: request.notices(),
         verification: verification(request, before, told, envelope),
         attempts: attempts(request, before, envelope),

@@ -4,17 +4,16 @@
 //! - [`LookUpRow`]: attempts that the provider may still report money for. Look-up times are offsets
 //!   from its times, so no step is stored; when a loop asked last is that loop's note.
 //! - [`AskedRow`]: requests that something made due for a look-up now: a notification that proves
-//!   too little, or a payer notice. A loop compares it with its own note; nothing clears it.
+//!   too little or has come before its money, or a payer notice. A loop compares it with its own note; nothing clears it.
 //! - [`PendingRow`]: notifications that are not settled, with the time at which a parked one counts
 //!   as unmatched.
 //!
 //! Rows are hints: a loop folds the stream before it acts.
 
-use std::time::Duration;
-
 use domain::codec::decode;
 use domain::ids::{AccountSlug, MerchantId, PaymentRequestId, ProviderCode, ProviderRef};
 use domain::notification::{self, PARKED_FOR};
+use domain::payment::look_up::Schedule;
 use domain::payment::request::AttemptState;
 use domain::payment::{Event, Outcome, Request};
 use domain::record::{Envelope, Recorded};
@@ -25,10 +24,6 @@ use serde::{Deserialize, Serialize};
 use super::fold;
 use crate::ports::{Cell, ColumnSpec, Rows, TableSpec, ViewSpec};
 use crate::view::{ApplyError, TypedRow, View, find, load, remove, save};
-
-/// How long after the later of session end and expiry an attempt is still asked about; afterwards
-/// only reconciliation finds its money.
-pub const LOOK_UP_FOR: Duration = Duration::from_secs(72 * 3600);
 
 /// The table of [`ExpiryRow`].
 pub const EXPIRIES: TableSpec = TableSpec {
@@ -46,8 +41,16 @@ pub const LOOK_UPS: TableSpec = TableSpec {
         ColumnSpec::text("our_reference"),
         ColumnSpec::text("state"),
         ColumnSpec::integer("until"),
+        ColumnSpec::integer("silent_at"),
+        ColumnSpec::integer("cancel_at"),
     ],
-    indexes: &[&["until"], &["request"], &["account", "our_reference"]],
+    indexes: &[
+        &["until"],
+        &["silent_at"],
+        &["cancel_at"],
+        &["request"],
+        &["account", "our_reference"],
+    ],
 };
 
 /// The table of [`AskedRow`].
@@ -72,7 +75,7 @@ pub const PENDING: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "timers",
-    version: 3,
+    version: 4,
     tables: &[EXPIRIES, LOOK_UPS, ASKED, PENDING, fold::TABLE],
 };
 
@@ -128,6 +131,23 @@ pub struct LookUpRow {
     pub expires_at: Timestamp,
     /// Nothing is asked on schedule afterwards.
     pub until: Timestamp,
+    /// A person is to be told then that it is still in doubt; `None` where it is in none, or where
+    /// that was told.
+    pub silent_at: Option<Timestamp>,
+    /// Since when the provider was to be asked to end it.
+    pub cancel_at: Option<Timestamp>,
+}
+
+impl LookUpRow {
+    /// When it is asked about.
+    pub fn schedule(&self) -> Schedule<'_> {
+        Schedule {
+            our_reference: &self.our_reference,
+            started_at: self.started_at,
+            session_expires_at: self.session_expires_at,
+            expires_at: self.expires_at,
+        }
+    }
 }
 
 impl TypedRow for LookUpRow {
@@ -144,6 +164,8 @@ impl TypedRow for LookUpRow {
             self.our_reference.as_str().into(),
             state_name(self.state).into(),
             self.until.into(),
+            self.silent_at.into(),
+            self.cancel_at.into(),
         ]
     }
 }
@@ -309,10 +331,15 @@ fn look_ups(request: &Request, known: &[LookUpRow], now: Timestamp) -> Vec<LookU
         .iter()
         .filter(|(_, attempt)| attempt.may_still_pay());
     open.map(|(number, attempt)| {
-        let started_at = known
-            .iter()
-            .find(|row| row.attempt_no == *number)
-            .map_or(now, |row| row.started_at);
+        let before = known.iter().find(|row| row.attempt_no == *number);
+        let schedule = Schedule {
+            our_reference: &attempt.our_reference,
+            started_at: before.map_or(now, |row| row.started_at),
+            session_expires_at: attempt.session_expires_at,
+            expires_at: terms.expires_at,
+        };
+        let until = schedule.over_at();
+        let asked_to_end = before.and_then(|row| row.cancel_at).unwrap_or(now);
         LookUpRow {
             request: terms.id.clone(),
             merchant: terms.merchant.clone(),
@@ -322,13 +349,12 @@ fn look_ups(request: &Request, known: &[LookUpRow], now: Timestamp) -> Vec<LookU
             our_reference: attempt.our_reference.clone(),
             provider_order_ref: attempt.provider_order_ref.clone(),
             state: attempt.state,
-            started_at,
+            started_at: schedule.started_at,
             session_expires_at: attempt.session_expires_at,
             expires_at: terms.expires_at,
-            until: attempt
-                .session_expires_at
-                .max(terms.expires_at)
-                .plus(LOOK_UP_FOR),
+            until,
+            silent_at: request.silence_of(*number).map(|_| until),
+            cancel_at: attempt.cancel_requested.then_some(asked_to_end),
         }
     })
     .collect()
@@ -374,8 +400,13 @@ fn of_notification(
         }
         notification::Event::Applied {
             outcome: Outcome::Parked,
+            request,
             ..
         } => {
+            // Row C6: it belongs to money that the provider may tell of when it is asked.
+            if let Some(request) = &request {
+                ask(rows, request, envelope.recorded_at)?;
+            }
             let Some(pending) = load::<PendingRow>(rows, stream.as_str())? else {
                 return Err(ApplyError::Impossible(
                     "a settled notification is parked".to_owned(),
