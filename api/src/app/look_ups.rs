@@ -9,13 +9,14 @@ use domain::payment::fact::{Fact, FactKind, Observation};
 use domain::payment::request::{Attempt, AttemptState};
 use domain::payment::{Command, Outcome, Request, Target};
 use domain::ports::LookUpOutcome;
-use domain::sealed::KeyScope;
+use domain::sealed::{Commitment, KeyScope};
 
 use super::App;
 use super::attempts::question;
 use super::context::Context;
 use super::error::AppError;
-use super::notifications::evidence_of;
+use super::observations::{Proof, RawProof};
+use super::pace::Admission;
 
 /// The provider's word where it knows of no such attempt.
 const NOT_FOUND: &str = "not_found";
@@ -28,16 +29,42 @@ pub enum LookedUp {
     /// The provider does not know the attempt.
     NotFound,
     /// The provider could not say.
-    Unknown {
-        /// Not before so many seconds.
-        retry_after_s: Option<u32>,
-    },
+    Unknown,
     /// There is nothing to ask, or nobody.
     Nothing,
 }
 
+impl LookedUp {
+    /// Label of the metric.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::NotFound => "not_found",
+            Self::Unknown => "unknown",
+            Self::Nothing => "nothing",
+        }
+    }
+
+    /// True when the provider was asked and could not say.
+    pub fn in_vain(self) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Answered(_) | Self::NotFound | Self::Nothing => false,
+        }
+    }
+}
+
 impl App {
-    /// Asks about one attempt and records the answer.
+    /// May an account be asked now? One that cannot be asked at all is never in the way.
+    pub fn admission(&self, account: &AccountSlug) -> Admission {
+        let known = self.account(account).ok();
+        let asked = known.filter(|(_, config, provider)| config.look_up && provider.api.is_some());
+        let now = self.recorder.clock().monotonic();
+        asked.map_or(Admission::Go, |(_, _, provider)| provider.pace.admit(now))
+    }
+
+    /// Asks about one attempt and records the answer. Whoever calls has leave of the account's pace, or
+    /// somebody who waits for the answer.
     ///
     /// # Errors
     /// [`AppError`]: outages of our own stores. A provider that does not answer is a result.
@@ -62,7 +89,13 @@ impl App {
         let Some(api) = provider.api.as_ref().filter(|_| config.look_up) else {
             return Ok(LookedUp::Nothing);
         };
-        let (facts, raw, media, result) = match api.look_up(&question(attempt)).await {
+        let told = api.look_up(&question(attempt)).await;
+        provider.heard(
+            &attempt.our_reference,
+            &told,
+            self.recorder.clock().monotonic(),
+        );
+        let (facts, raw, media, result) = match told {
             LookUpOutcome::Answered { facts, raw, media } => (facts, raw, media, None),
             LookUpOutcome::NotFound => {
                 let facts = match attempt.state {
@@ -96,10 +129,10 @@ impl App {
                     Some(LookedUp::NotFound),
                 )
             }
-            LookUpOutcome::Unknown { why, retry_after_s } => {
+            LookUpOutcome::Unknown { why, .. } => {
                 let mut fact = Fact::bare(FactKind::Unknown); // row A17
                 fact.provider_status = Some(why.clone());
-                let result = LookedUp::Unknown { retry_after_s };
+                let result = LookedUp::Unknown;
                 (
                     vec![fact],
                     why.into_bytes(),
@@ -112,25 +145,30 @@ impl App {
             merchant: request.terms().merchant.clone(),
             id: id.clone(),
         };
-        let commitment = self.keep_raw(&scope, &media, &raw, &facts).await?;
         let observation = Observation {
             provider: attempt.provider.clone(),
             account: attempt.account.clone(),
             class: EvidenceClass::LookedUp,
             facts,
-            commitment,
+            commitment: Commitment::to(&[0; 32], &raw), // Until it is sealed.
             received_at: self.recorder.now(),
         };
+        // Most answers say what is known already; those are not kept.
+        let proof = Proof::Raw(RawProof {
+            kind: "look_up",
+            scope,
+            media,
+            raw,
+        });
         let actor = Actor::provider(&attempt.provider, &attempt.account, "look_up");
         let context = Context {
             actor,
             idempotency: None,
             ..context.clone()
         };
-        let evidence = evidence_of("look_up", &observation);
         let target = Target::Attempt(attempt_no);
         let outcome = self
-            .record_observation(id, target, observation, config, evidence, &context)
+            .record_observation(id, target, observation, config, proof, &context)
             .await?;
         Ok(result.unwrap_or(LookedUp::Answered(outcome)))
     }
@@ -156,7 +194,8 @@ impl App {
             .collect())
     }
 
-    /// Asks about every attempt that may still pay. Gives those that nobody could tell about.
+    /// Asks about every attempt that may still pay, for somebody who waits for the answer. Gives those
+    /// that were asked about in vain.
     ///
     /// # Errors
     /// As [`App::look_up_attempt`].
@@ -170,12 +209,20 @@ impl App {
         };
         let mut unanswered = vec![];
         for attempt_no in open_attempts(&request) {
-            match self.look_up_attempt(id, attempt_no, context).await? {
-                LookedUp::Answered(_) | LookedUp::NotFound => {}
-                LookedUp::Unknown { .. } | LookedUp::Nothing => unanswered.push(attempt_no),
+            self.count_urgent(&request, attempt_no);
+            let told = self.look_up_attempt(id, attempt_no, context).await?;
+            if told.in_vain() {
+                unanswered.push(attempt_no);
             }
         }
         Ok(unanswered)
+    }
+
+    fn count_urgent(&self, request: &Request, attempt_no: u32) {
+        let attempt = request.attempts().get(&attempt_no);
+        if let Some(Ok((_, _, provider))) = attempt.map(|attempt| self.account(&attempt.account)) {
+            provider.pace.urgent(self.recorder.clock().monotonic());
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod notices;
 pub mod notifications;
 pub mod observations;
 pub mod operators;
+pub mod pace;
 mod questions;
 pub mod quotes;
 pub mod receive;

@@ -85,7 +85,7 @@ impl App {
             }
             Match::OtherMerchant => {
                 let outcome = self
-                    .set_aside(known, ExceptionKind::TenantMismatch, &context)
+                    .set_aside(stream, known, ExceptionKind::TenantMismatch, &context)
                     .await?;
                 (outcome, None, Some("tenant_mismatch".to_owned()))
             }
@@ -97,7 +97,7 @@ impl App {
             }
             Match::Nothing => {
                 let outcome = self
-                    .set_aside(known, ExceptionKind::OrphanPayment, &context)
+                    .set_aside(stream, known, ExceptionKind::OrphanPayment, &context)
                     .await?;
                 (outcome, None, Some("orphan_payment".to_owned()))
             }

@@ -9,17 +9,44 @@ use domain::payment::fact::Observation;
 use domain::payment::request::Closure;
 use domain::payment::{CaptureKey, Command, Event, Outcome, RecordFacts, Request, Target, record};
 use domain::ports::{ClaimOwner, ClaimSpace};
-use domain::sealed::EvidenceRef;
+use domain::sealed::{EvidenceRef, KeyScope};
 use domain::stream::{Category, StreamId};
 
 use super::App;
 use super::context::Context;
 use super::error::AppError;
 use super::late::Stand;
+use super::notifications::evidence_of;
 use super::requests::{FoundClaim, Once, Order};
 
 /// How often an observation is decided again because others were faster.
 const DECIDE_AGAIN_MAX: u32 = 32;
+
+/// The raw bytes behind an observation.
+pub enum Proof {
+    /// Sealed already.
+    Kept(EvidenceRef),
+    /// To be sealed as soon as an event is to name them.
+    Raw(RawProof),
+}
+
+/// Bytes that are not sealed yet.
+pub struct RawProof {
+    /// `look_up` ...
+    pub kind: &'static str,
+    /// Whose key seals them.
+    pub scope: KeyScope,
+    /// Media type.
+    pub media: String,
+    /// The bytes.
+    pub raw: Vec<u8>,
+}
+
+impl From<EvidenceRef> for Proof {
+    fn from(kept: EvidenceRef) -> Self {
+        Self::Kept(kept)
+    }
+}
 
 impl App {
     /// Records an observation on a request. A repeat changes nothing.
@@ -32,10 +59,11 @@ impl App {
         target: Target,
         observation: Observation,
         account: &ProviderAccount,
-        evidence: EvidenceRef,
+        proof: impl Into<Proof>,
         context: &Context,
     ) -> Result<Outcome, AppError> {
         let (_, _, provider) = self.account(&account.account)?;
+        let mut proof = proof.into();
         let mut facts = RecordFacts {
             observation,
             target,
@@ -65,9 +93,10 @@ impl App {
             if recorded.events.is_empty() {
                 return Ok(outcome);
             }
+            let evidence = self.sealed(&mut proof, &mut facts.observation).await?;
             let command = Command::RecordFacts(Box::new(facts.clone()));
             let order = Order {
-                evidence: vec![evidence.clone()],
+                evidence: vec![evidence],
                 occurred_at: recorded.events.iter().find_map(|event| match event {
                     Event::PaymentVerified { paid_at, .. } => *paid_at,
                     _ => None,
@@ -101,6 +130,29 @@ impl App {
             }
         }
         Err(AppError::Contended)
+    }
+
+    /// Seals what is not sealed yet, once.
+    async fn sealed(
+        &self,
+        proof: &mut Proof,
+        observation: &mut Observation,
+    ) -> Result<EvidenceRef, AppError> {
+        let kept = match proof {
+            Proof::Kept(kept) => return Ok(kept.clone()),
+            Proof::Raw(RawProof {
+                kind,
+                scope,
+                media,
+                raw,
+            }) => {
+                let kept = self.keep_raw(scope, media, raw, &observation.facts).await;
+                observation.commitment = kept?;
+                evidence_of(kind, observation)
+            }
+        };
+        *proof = Proof::Kept(kept.clone());
+        Ok(kept)
     }
 
     /// Row E7: the order's claim, where the scenario lets money in time pay after expiry and no other

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::config::{MerchantConfig, ProviderAccount};
-use domain::ids::{AccountSlug, MerchantId};
-use domain::ports::{InboundProvider, ProviderApi};
+use domain::ids::{AccountSlug, MerchantId, ProviderRef};
+use domain::ports::{InboundProvider, LookUpOutcome, ProviderApi};
+
+use super::pace::Pace;
 
 /// The two halves of an account's adapter.
 #[derive(Clone)]
@@ -14,8 +17,22 @@ pub struct Provider {
     pub inbound: Arc<dyn InboundProvider>,
     /// Registers and looks up, where the provider can be called.
     pub api: Option<Arc<dyn ProviderApi>>,
+    /// How fast it is asked. One for all copies of an account.
+    pub pace: Arc<Pace>,
     /// Origins (`https://pay.example`) that its payment page may have. Payers are sent nowhere else.
     pub pay_origins: Vec<String>,
+}
+
+impl Provider {
+    /// Takes in how it answered a question, for its pace.
+    pub fn heard(&self, about: &ProviderRef, told: &LookUpOutcome, now: Duration) {
+        match told {
+            LookUpOutcome::Answered { .. } | LookUpOutcome::NotFound => self.pace.answered(),
+            LookUpOutcome::Unknown { retry_after, .. } => {
+                self.pace.silent(about, *retry_after, now);
+            }
+        }
+    }
 }
 
 /// What is configured.
@@ -58,6 +75,12 @@ impl Registry {
     /// Every merchant.
     pub fn merchants(&self) -> impl Iterator<Item = &MerchantConfig> {
         self.merchants.values()
+    }
+
+    /// Every account with its adapter.
+    pub fn providers(&self) -> impl Iterator<Item = (&AccountSlug, &Provider)> {
+        let accounts = self.accounts.iter();
+        accounts.map(|(account, (_, _, provider))| (account, provider))
     }
 
     /// A provider account.

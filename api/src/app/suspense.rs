@@ -6,9 +6,11 @@ use domain::notification::Notification;
 use domain::payment::claims::ptx_key;
 use domain::payment::evidence::EvidenceClass;
 use domain::payment::exception::ExceptionKind;
-use domain::payment::fact::{FactKind, Observation};
+use domain::payment::fact::{Fact, FactKind, Observation};
 use domain::payment::{CaptureKey, Command, Outcome};
 use domain::ports::{AppendError, Claim, ClaimExpect, ClaimSpace, Expect, LookUp, LookUpOutcome};
+use domain::sealed::{EvidenceRef, KeyScope};
+use domain::stream::StreamId;
 use domain::unmatched::{self, Unmatched};
 
 use super::App;
@@ -16,6 +18,7 @@ use super::context::Context;
 use super::error::AppError;
 use super::notifications::evidence_of;
 use super::observations::request_of;
+use super::pace::Admission;
 use super::recorder::{Decision, Draft, RecordFailure, Recorder};
 
 impl App {
@@ -23,6 +26,7 @@ impl App {
     /// first where it can be.
     pub(super) async fn set_aside(
         &self,
+        stream: &StreamId,
         known: &Notification,
         kind: ExceptionKind,
         context: &Context,
@@ -30,16 +34,32 @@ impl App {
         let observation = &known.observation;
         let (merchant, config, adapter) = self.account(&observation.account)?;
         let mut observed = observation.clone();
+        let mut evidence = vec![evidence_of("notification", observation)];
         if let (Some(api), Some(order)) = (&adapter.api, first_order(observation)) {
             let our_reference = first_reference(observation).unwrap_or_else(|| order.clone());
             let question = LookUp {
                 our_reference,
                 provider_order_ref: Some(order),
             };
-            match api.look_up(&question).await {
-                LookUpOutcome::Answered { facts, .. } => {
+            if self.admission(&observation.account) != Admission::Go {
+                return Ok(Outcome::Parked);
+            }
+            let told = api.look_up(&question).await;
+            let now = self.recorder.clock().monotonic();
+            adapter.heard(&question.our_reference, &told, now);
+            match told {
+                LookUpOutcome::Answered { facts, raw, media } => {
                     observed.facts = facts;
                     observed.class = EvidenceClass::LookedUp;
+                    if observed.facts.iter().any(is_money) {
+                        let scope = KeyScope::Notification {
+                            merchant: merchant.clone(),
+                            stream: stream.clone(),
+                        };
+                        let facts = &observed.facts;
+                        observed.commitment = self.keep_raw(&scope, &media, &raw, facts).await?;
+                        evidence.push(evidence_of("look_up", &observed));
+                    }
                 }
                 LookUpOutcome::NotFound => return Ok(Outcome::Refused),
                 LookUpOutcome::Unknown { .. } => return Ok(Outcome::Parked),
@@ -49,11 +69,7 @@ impl App {
             return Ok(Outcome::Refused);
         }
         let mut outcome = Outcome::Stale;
-        for fact in observed
-            .facts
-            .iter()
-            .filter(|fact| fact.kind == FactKind::Captured)
-        {
+        for fact in observed.facts.iter().filter(|fact| is_money(fact)) {
             let (Some(transaction), Some(amount)) = (&fact.transaction, fact.amount) else {
                 continue;
             };
@@ -70,7 +86,7 @@ impl App {
                 provider_time: fact.provider_time,
             };
             outcome = outcome.max(
-                self.observe_unmatched(merchant, observation, money, kind, context)
+                self.observe_unmatched(merchant, &evidence, money, kind, context)
                     .await?,
             );
         }
@@ -82,7 +98,7 @@ impl App {
     async fn observe_unmatched(
         &self,
         merchant: &MerchantId,
-        observation: &Observation,
+        evidence: &[EvidenceRef],
         money: Unmatched,
         kind: ExceptionKind,
         context: &Context,
@@ -95,11 +111,10 @@ impl App {
         if events.is_empty() {
             return Ok(Outcome::Unmatched);
         }
-        let evidence = evidence_of("notification", observation);
         let (ns, key) = (ClaimSpace::Ptx, ptx_key(key, &capture));
         let mut drafts: Vec<Draft> = events
             .iter()
-            .map(|event| Draft::of(event).with_evidence(vec![evidence.clone()]))
+            .map(|event| Draft::of(event).with_evidence(evidence.to_vec()))
             .collect();
         if let Some(first) = drafts.first_mut() {
             let used = Recorder::claim_use(ns, key, ClaimExpect::Free, None);
@@ -138,6 +153,10 @@ impl App {
             Err(other) => Err(other.into()),
         }
     }
+}
+
+fn is_money(fact: &Fact) -> bool {
+    fact.kind == FactKind::Captured
 }
 
 fn first_reference(observation: &Observation) -> Option<ProviderRef> {

@@ -13,6 +13,9 @@ use super::App;
 use super::caller::Caller;
 use super::error::AppError;
 
+/// Rows of one page where every row is read.
+const EVERY_PAGE: usize = 500;
+
 /// What a list of requests is narrowed down to.
 #[derive(Debug, Clone, Default)]
 pub struct RequestFilter {
@@ -101,37 +104,61 @@ impl App {
         Ok(self.reader::<ExpiryRow>(timers::SPEC).query(&query).await?)
     }
 
-    /// Attempts that the provider may still report money for, in the order of their keys.
+    /// Attempts that the provider may still report money for, as long as they are asked about on
+    /// schedule.
     ///
     /// # Errors
     /// [`AppError::ViewsUnavailable`].
-    pub async fn open_look_ups(
-        &self,
-        now: Timestamp,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<TypedPage<LookUpRow>, AppError> {
-        let query = ViewQuery::first(limit)
-            .with("until", Test::Ge(now.into()))
-            .after(after);
-        Ok(self.reader::<LookUpRow>(timers::SPEC).query(&query).await?)
+    pub async fn open_look_ups(&self, now: Timestamp) -> Result<Vec<LookUpRow>, AppError> {
+        let query = ViewQuery::first(EVERY_PAGE).with("until", Test::Ge(now.into()));
+        self.every(timers::SPEC, query).await
+    }
+
+    /// Attempts that the provider was to be asked to end.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn ends_asked_for(&self, now: Timestamp) -> Result<Vec<LookUpRow>, AppError> {
+        let query = ViewQuery::first(EVERY_PAGE).with("cancel_at", Test::Le(now.into()));
+        self.every(timers::SPEC, query).await
+    }
+
+    /// Attempts that are in doubt after every question of their schedule, and that no person was told
+    /// of.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn silent_attempts(&self, now: Timestamp) -> Result<Vec<LookUpRow>, AppError> {
+        let query = ViewQuery::first(EVERY_PAGE).with("silent_at", Test::Le(now.into()));
+        self.every(timers::SPEC, query).await
     }
 
     /// Requests that something made due for a look-up after `since`, the longest due first.
     ///
     /// # Errors
     /// [`AppError::ViewsUnavailable`].
-    pub async fn asked_since(
-        &self,
-        since: Timestamp,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<TypedPage<AskedRow>, AppError> {
-        let query = ViewQuery::first(limit)
+    pub async fn asked_since(&self, since: Timestamp) -> Result<Vec<AskedRow>, AppError> {
+        let query = ViewQuery::first(EVERY_PAGE)
             .with("at", Test::Ge(since.into()))
-            .order_by("at")
-            .after(after);
-        Ok(self.reader::<AskedRow>(timers::SPEC).query(&query).await?)
+            .order_by("at");
+        self.every(timers::SPEC, query).await
+    }
+
+    /// Every row that a query finds, read page by page.
+    async fn every<T: TypedRow>(
+        &self,
+        spec: projections::ports::ViewSpec,
+        query: ViewQuery,
+    ) -> Result<Vec<T>, AppError> {
+        let (reader, mut rows, mut after) = (self.reader::<T>(spec), vec![], None);
+        loop {
+            let page = reader.query(&query.clone().after(after)).await?;
+            rows.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                return Ok(rows);
+            }
+        }
     }
 
     /// Every generation of every view.

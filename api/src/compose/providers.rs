@@ -14,6 +14,7 @@ use domain::ports::{Clock, HttpOut, ProviderApi, Secrets};
 use url::Url;
 
 use super::{StartError, part};
+use crate::app::pace::{PER_MIN, Pace};
 use crate::app::registry::Provider;
 use crate::config::Settings;
 use crate::config::settings::Connection;
@@ -52,6 +53,8 @@ fn provider(
     let unusable =
         |what: &str| part("provider account")(format!("{}: {what}", account.account).into());
     let pay_origins = pay_origins(connection);
+    let per_min = connection.map_or(PER_MIN, |connection| connection.look_ups_per_min);
+    let pace = Arc::new(Pace::per_min(per_min));
     match account.provider.as_str() {
         "sim" => {
             let connection = connection.ok_or_else(|| unusable("has no connection"))?;
@@ -72,6 +75,7 @@ fn provider(
             Ok(Provider {
                 inbound: Arc::new(SimInbound),
                 api: Some(Arc::new(api) as Arc<dyn ProviderApi>),
+                pace,
                 pay_origins,
             })
         }
@@ -87,12 +91,14 @@ fn provider(
             Ok(Provider {
                 inbound: Arc::new(IdramInbound),
                 api: Some(Arc::new(IdramApi::new(page, payee)) as Arc<dyn ProviderApi>),
+                pace,
                 pay_origins,
             })
         }
         "stripe" => Ok(Provider {
             inbound: Arc::new(StripeInbound),
             api: None,
+            pace,
             pay_origins,
         }),
         "generic" => {
@@ -127,6 +133,7 @@ fn provider(
             Ok(Provider {
                 inbound: Arc::new(GenericInbound::new(profile)),
                 api,
+                pace,
                 pay_origins,
             })
         }

@@ -125,6 +125,11 @@ fn every_single_mistake_is_found() {
             "log.filter",
         ),
         (
+            "danger_allow_http = true",
+            "danger_allow_http = true\nlook_ups_per_min = 0",
+            "connections.sim-main",
+        ),
+        (
             "[ledger]",
             "[limits]\ncheckout_starts_per_min = 0\n[ledger]",
             "limits.checkout_starts_per_min",

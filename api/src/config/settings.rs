@@ -9,6 +9,8 @@ use domain::config::MerchantConfig;
 use domain::payment::evidence::Mode;
 use serde::{Deserialize, Serialize};
 
+use crate::app::pace::PER_MIN;
+
 /// Everything.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -248,7 +250,14 @@ pub struct Connection {
     /// Talk to it without TLS. Only for the simulated provider and development.
     #[serde(default)]
     pub danger_allow_http: bool,
+    /// Questions about payments that it is asked within a minute at most.
+    #[serde(default = "look_ups_per_min")]
+    pub look_ups_per_min: u32,
     /// The profile of a `generic` provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<toml::Table>,
+}
+
+fn look_ups_per_min() -> u32 {
+    PER_MIN
 }

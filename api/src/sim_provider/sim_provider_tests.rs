@@ -561,7 +561,7 @@ async fn a_look_up_that_is_down_says_nothing_about_the_payment() {
         .unwrap();
     let unknown = LookUpOutcome::Unknown {
         why: "http_503".into(),
-        retry_after_s: Some(1),
+        retry_after: Some(Duration::from_secs(1)),
     };
     assert_eq!(world.look_up("pr_x-1").await, unknown);
     world.bank.stop().await;

@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use domain::delivery::event::OurFault;
-use domain::delivery::schedule::retry_after;
 use domain::delivery::{Answer, Command, Delivery, Failure, State, signature};
 use domain::digest::Digest32;
 use domain::ids::KeyId;
@@ -141,11 +140,9 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
     if let Ok(answer) = &sent {
         keep_excerpt(app, row, answer).await;
     }
-    let wish = sent
-        .as_ref()
-        .ok()
-        .and_then(|answer| answer.header("retry-after"));
-    let wish = wish.and_then(|header| retry_after(header, app.recorder.now()));
+    let now = app.recorder.now();
+    let wish = sent.as_ref().ok();
+    let wish = wish.and_then(|answer| answer.retry_after(now));
     let status = sent
         .as_ref()
         .map(|answer| answer.status)
