@@ -145,6 +145,13 @@ impl App {
             ..context.clone()
         };
         match self.execute_order(id, &context, Order::of(&result)).await? {
+            // It was closed or paid meanwhile: nobody is to pay there.
+            Ok(executed)
+                if !executed.request.payable() && executed.request.verified().is_none() =>
+            {
+                self.end_attempt(id, attempt_no, &context).await?;
+                Ok(executed)
+            }
             Ok(executed) => Ok(executed),
             // Row G5: whoever paid there would pay for somebody else.
             Err(_taken) => {

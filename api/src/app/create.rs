@@ -183,7 +183,7 @@ impl App {
                     id: visible.then_some(owner_id),
                 });
             }
-            self.look_up_open_attempts(&owner_id, context).await?;
+            self.end_open_attempts(&owner_id, context).await?;
             let by = CancelledBy::Superseded;
             let cancel = Command::Cancel {
                 by,
@@ -193,8 +193,7 @@ impl App {
                 idempotency: None,
                 ..context.clone()
             };
-            let cancelled = self.execute(&owner_id, &context, &cancel).await?;
-            self.close_sessions(&cancelled).await;
+            self.execute(&owner_id, &context, &cancel).await?;
         }
         Ok(taken.generation)
     }

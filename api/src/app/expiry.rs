@@ -2,12 +2,13 @@
 
 use domain::ids::PaymentRequestId;
 use domain::payment::event::{PrecheckVerdict, Progress};
-use domain::payment::request::{Attempt, AttemptState, Closure};
+use domain::payment::request::{Attempt, AttemptState};
 use domain::payment::{Command, ExpiryCheck, Refusal, Request};
 
 use super::App;
 use super::context::Context;
 use super::error::AppError;
+use super::pace::Admission;
 
 /// Name of the loop.
 pub const ENTRY: &str = "work::expire";
@@ -30,25 +31,74 @@ impl App {
         for attempt_no in super::look_ups::open_attempts(&request) {
             self.doubt_interrupted(id, attempt_no, &context).await?;
         }
-        let unanswered = self.look_up_open_attempts(id, &context).await?;
-        let Some(request) = self.fold_request(id, None).await?.state else {
-            return Ok(false);
-        };
-        if *request.closure() != Closure::Open || request.verified().is_some() {
-            return Ok(true); // The look-up found money: rows E2 and E3.
-        }
-        let check = self.check_of(&request, &unanswered);
-        match self.execute(id, &context, &Command::Expire(check)).await {
-            Ok(executed) => {
-                if *executed.request.closure() == Closure::Expired {
-                    self.close_sessions(&executed).await;
-                }
-                Ok(true)
-            }
+        match self.close_or_defer(id, &request, &context).await {
             // Somebody paid, or the clock went back, between look-up and decision.
             Err(AppError::Payment(Refusal::AlreadyPaid | Refusal::NotYetDue { .. })) => Ok(false),
-            Err(other) => Err(other),
+            other => other,
         }
+    }
+
+    async fn close_or_defer(
+        &self,
+        id: &PaymentRequestId,
+        request: &Request,
+        context: &Context,
+    ) -> Result<bool, AppError> {
+        let Some(unanswered) = self.ask_at_expiry(id, request, context).await? else {
+            return Ok(false);
+        };
+        let Some(mut check) = self.check_now(id, &unanswered).await? else {
+            return Ok(true);
+        };
+        if check == ExpiryCheck::Confirmed {
+            // An idle session that outlives the request is ended before the request is, so that nobody
+            // pays what is closed.
+            let unanswered = self.end_known_attempts(id, context, unanswered).await?;
+            let Some(then) = self.check_now(id, &unanswered).await? else {
+                return Ok(true);
+            };
+            check = then;
+        }
+        self.execute(id, context, &Command::Expire(check)).await?;
+        Ok(true)
+    }
+
+    /// Asks about every attempt that may still pay, at the pace of its account. Gives those that
+    /// nobody could tell about, the ones at accounts that are left alone among them; `None` where an
+    /// account is at its limit, so that the request waits for its turn.
+    async fn ask_at_expiry(
+        &self,
+        id: &PaymentRequestId,
+        request: &Request,
+        context: &Context,
+    ) -> Result<Option<Vec<u32>>, AppError> {
+        let mut unanswered = vec![];
+        let attempts = request.attempts().iter();
+        for (attempt_no, attempt) in attempts.filter(|(_, attempt)| attempt.may_still_pay()) {
+            let in_vain = match self.admission(&attempt.account) {
+                Admission::Later => return Ok(None),
+                Admission::Resting => true,
+                Admission::Go => {
+                    let told = self.look_up_attempt(id, *attempt_no, context).await?;
+                    told.in_vain()
+                }
+            };
+            if in_vain {
+                unanswered.push(*attempt_no);
+            }
+        }
+        Ok(Some(unanswered))
+    }
+
+    /// `None` when the look-ups found money, and so ended or paid it: rows E2 and E3.
+    async fn check_now(
+        &self,
+        id: &PaymentRequestId,
+        unanswered: &[u32],
+    ) -> Result<Option<ExpiryCheck>, AppError> {
+        let request = self.fold_request(id, None).await?.state;
+        let payable = request.filter(|request| request.payable());
+        Ok(payable.map(|request| self.check_of(&request, unanswered)))
     }
 
     /// What all attempts together mean; the most that speaks against expiring counts.

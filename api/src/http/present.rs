@@ -34,6 +34,7 @@ pub struct Full {
     status: Label,
     bot_status: BotLabel,
     in_review: bool,
+    cancel_pending: bool,
     amount: Money,
     applied: Sum,
     unapplied: Vec<Sum>,
@@ -118,6 +119,7 @@ pub fn shown(
         status: request.label(),
         bot_status: request.bot_label(),
         in_review: request.in_review(),
+        cancel_pending: request.cancel_pending(),
         amount: terms.amount,
         applied: request.applied(),
         unapplied: request.unapplied(),
@@ -160,6 +162,7 @@ pub fn shown_row(
     serde_json::json!({
         "id": row.id, "order_id": row.order_id, "customer_ref": row.customer_ref, "scenario": row.scenario,
         "client": row.client, "status": row.label, "bot_status": row.bot_label, "in_review": row.in_review,
+        "cancel_pending": row.cancel_pending,
         "amount": row.amount, "applied": row.applied, "unapplied": row.unapplied, "returned": row.returned,
         "expires_at": row.expires_at, "checkout_url": checkout_url, "pay_url": pay_url, "created_at": row.created_at,
         "updated_at": row.updated_at, "verification": row.verification, "version": row.version,

@@ -62,6 +62,7 @@ fn common() -> Value {
             "id": text("pr_..."), "order_id": text("The shop's order."),
             "status": text("pending, processing, partially_paid, paid, expired, cancelled, partially_refunded, refunded, disputed or charged_back; for bots: pending, in_review, paid, expired, cancelled or refunded."),
             "bot_status": text("What a bot may show."), "in_review": { "type": "boolean" },
+            "cancel_pending": { "type": "boolean", "description": "The provider was to be asked to end an attempt, and has not said that it did." },
             "amount": reference("Money"), "applied": reference("Sum"), "returned": reference("Sum"),
             "unapplied": { "type": "array", "items": reference("Sum") },
             "priced_by": { "type": "object" }, "scenario": text("The way of selling."),
