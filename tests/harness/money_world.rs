@@ -1,7 +1,8 @@
 //! The use-cases over stores in memory, a clock that tests move, and a provider that says what the
 //! test wrote down for it. No loop runs: a test does each step itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use api::app::create::{NewOrder, NewPaymentRequest, Pricing};
 use api::app::links::Links;
 use api::app::recorder::Recorder;
 use api::app::registry::{Provider, Registry};
+use api::work::supervise::stopper;
+use api::work::{Health, look_up};
 use async_trait::async_trait;
 use domain::access::scope::Scope;
 use domain::checkout::LinkKey;
@@ -29,11 +32,18 @@ use domain::payment::Request;
 use domain::payment::evidence::Mode;
 use domain::payment::exception::ExceptionKind;
 use domain::payment::fact::{Fact, FactKind};
-use domain::ports::{LookUp, LookUpOutcome, ProviderApi, RegisterOutcome, Registration};
+use domain::ports::{
+    Clock, LookUp, LookUpOutcome, ProviderApi, RegisterOutcome, Registration, SessionEnd,
+};
 use domain::stream::{StreamId, Version};
 use domain::time::Timestamp;
+use projections::ports::At;
+use projections::views::timers::{self, TimersView};
+use tokio::sync::watch;
 
-/// An account that can be asked, and one that cannot.
+const ACCOUNTS: [&str; 3] = ["asked", "silent", "second"];
+
+/// An account that can be asked, one that cannot, and a second one that can.
 const SHOP: &str = r#"
 [[merchants]]
 merchant = "shop"
@@ -49,16 +59,24 @@ provider = "sim"
 minimum = "signed"
 look_up = false
 mode = "test"
+[[merchants.accounts]]
+account = "second"
+provider = "sim"
+minimum = "signed"
+look_up = true
+mode = "test"
 [[merchants.scenarios]]
 id = "web"
 currencies = ["AMD"]
 amount_minor_min = "100"
 amount_minor_max = "500000000"
 life_s_max = 86400
-accounts = ["asked", "silent"]
+accounts = ["asked", "silent", "second"]
 [connections.asked]
 url = "https://provider.example"
 [connections.silent]
+url = "https://provider.example"
+[connections.second]
 url = "https://provider.example"
 "#;
 
@@ -75,6 +93,11 @@ pub struct ScriptedProvider {
     answers: Mutex<BTreeMap<String, LookUpOutcome>>,
     asked: Mutex<Vec<String>>,
     cancelled: Mutex<Vec<String>>,
+    afterwards: Mutex<BTreeMap<String, LookUpOutcome>>,
+    ends_once: AtomicBool,
+    hangs: AtomicBool,
+    mute: Mutex<BTreeSet<String>>,
+    registers_slowly: watch::Sender<bool>,
 }
 
 impl ScriptedProvider {
@@ -94,33 +117,76 @@ impl ScriptedProvider {
         self.asked.lock().unwrap().clone()
     }
 
-    /// References whose sessions were closed.
+    /// References whose sessions it was asked to end, as often as it was.
     pub fn cancelled(&self) -> Vec<String> {
         self.cancelled.lock().unwrap().clone()
+    }
+
+    /// The answer to look-ups of this reference as soon as it was asked to end the session.
+    pub fn once_cancelled(&self, our_reference: &str, outcome: LookUpOutcome) {
+        let mut afterwards = self.afterwards.lock().unwrap();
+        afterwards.insert(our_reference.to_owned(), outcome);
+    }
+
+    /// From now on it does not say what a second call to end a session would do.
+    pub fn ends_sessions_once(&self) {
+        self.ends_once.store(true, Ordering::SeqCst);
+    }
+
+    /// Look-ups of this reference do not come back.
+    pub fn is_mute_about(&self, our_reference: &str) {
+        self.mute.lock().unwrap().insert(our_reference.to_owned());
+    }
+
+    /// Registrations do not come back until they do again.
+    pub fn registers_slowly(&self, slowly: bool) {
+        self.registers_slowly.send_replace(slowly);
+    }
+
+    /// Calls to end a session do not come back, or do again.
+    pub fn hangs(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::SeqCst);
     }
 }
 
 #[async_trait]
 impl ProviderApi for ScriptedProvider {
     async fn register(&self, registration: &Registration) -> RegisterOutcome {
+        let mut slowly = self.registers_slowly.subscribe();
+        slowly.wait_for(|slowly| !slowly).await.unwrap();
         let told = self.registrations.lock().unwrap().pop_front();
         told.unwrap_or_else(|| registered(&format!("order-{}", registration.our_reference)))
     }
 
     async fn look_up(&self, look_up: &LookUp) -> LookUpOutcome {
-        let mut asked = self.asked.lock().unwrap();
-        asked.push(look_up.our_reference.to_string());
-        let answers = self.answers.lock().unwrap();
-        let told = answers.get(look_up.our_reference.as_str()).cloned();
-        told.unwrap_or_else(|| LookUpOutcome::Unknown {
-            why: "timeout".to_owned(),
-            retry_after_s: None,
-        })
+        let reference = look_up.our_reference.to_string();
+        self.asked.lock().unwrap().push(reference.clone());
+        let mute = self.mute.lock().unwrap().contains(&reference);
+        if mute {
+            std::future::pending::<()>().await;
+        }
+        let told = self.answers.lock().unwrap().get(&reference).cloned();
+        told.unwrap_or_else(unknown)
+    }
+
+    fn session_end(&self) -> SessionEnd {
+        if self.ends_once.load(Ordering::SeqCst) {
+            SessionEnd::Once
+        } else {
+            SessionEnd::Repeatable
+        }
     }
 
     async fn cancel(&self, look_up: &LookUp) {
-        let mut cancelled = self.cancelled.lock().unwrap();
-        cancelled.push(look_up.our_reference.to_string());
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let reference = look_up.our_reference.to_string();
+        let told = self.afterwards.lock().unwrap().remove(&reference);
+        if let Some(told) = told {
+            self.looked_up(&reference, told);
+        }
+        self.cancelled.lock().unwrap().push(reference);
     }
 }
 
@@ -139,6 +205,14 @@ pub fn says(facts: &[Fact]) -> LookUpOutcome {
         facts: facts.to_vec(),
         raw: b"{}".to_vec(),
         media: "application/json".to_owned(),
+    }
+}
+
+/// The provider cannot say.
+pub fn unknown() -> LookUpOutcome {
+    LookUpOutcome::Unknown {
+        why: "timeout".to_owned(),
+        retry_after: None,
     }
 }
 
@@ -169,6 +243,7 @@ pub struct MoneyWorld {
     pub app: Arc<App>,
     /// The provider of every account.
     pub provider: Arc<ScriptedProvider>,
+    evidence: Arc<MemoryEvidence>,
     caller: Caller,
 }
 
@@ -185,13 +260,15 @@ impl MoneyWorld {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
         let entropy = Arc::new(SeededEntropy::new(1, "money"));
         let keyring = Arc::new(MemoryKeyring::new(entropy.clone()));
+        let evidence = Arc::new(MemoryEvidence::new(keyring.clone(), entropy.clone()));
         let provider = Arc::new(ScriptedProvider::default());
         let halves = |_: &str| Provider {
             inbound: Arc::new(SimInbound),
             api: Some(provider.clone()),
+            pace: Arc::default(),
             pay_origins: vec!["https://provider.example".to_owned()],
         };
-        let providers = ["asked", "silent"].map(|name| (account(name), halves(name)));
+        let providers = ACCOUNTS.map(|name| (account(name), halves(name)));
         let recorder = Recorder::new(
             Arc::new(MemoryEventStore::new(uuid::Uuid::from_u128(7), 0)),
             keyring.clone(),
@@ -203,7 +280,7 @@ impl MoneyWorld {
         );
         let app = Arc::new(App {
             recorder,
-            evidence: Arc::new(MemoryEvidence::new(keyring.clone(), entropy.clone())),
+            evidence: evidence.clone(),
             secrets: keyring,
             passwords: Arc::new(Argon2Passwords::cheap(entropy)),
             views: Arc::new(MemoryViewStore::new()),
@@ -227,17 +304,21 @@ impl MoneyWorld {
             clock,
             app,
             provider,
+            evidence,
             caller,
         }
+    }
+
+    /// How many raw answers are kept.
+    pub fn kept_bytes(&self) -> usize {
+        self.evidence.kept()
     }
 
     /// An account is taken out of the configuration, and the ledger starts again.
     pub fn forget_account(&mut self, name: &str) {
         let (settings, _) = api::config::load::parse(SHOP, []).unwrap();
         let halves = |name: &str| self.app.account(&account(name)).unwrap().2.clone();
-        let others = ["asked", "silent"]
-            .into_iter()
-            .filter(|known| *known != name);
+        let others = ACCOUNTS.into_iter().filter(|known| *known != name);
         let providers = others.map(|name| (account(name), halves(name)));
         let registry = Registry::new(settings.merchants, providers.collect());
         self.app = Arc::new(App {
@@ -329,6 +410,60 @@ impl MoneyWorld {
         self.provider.looked_up(&ours, late);
         self.look_up(&id, 1).await;
         id
+    }
+
+    /// Lets the ledger run for so much time, as after a start: the view of timers and the loop of
+    /// look-ups. The clock goes on by `step` at a time. Gives what the loop said of itself last.
+    pub async fn runs_for(&self, time: Duration, step: Duration) -> Option<String> {
+        let (app, health) = (Arc::clone(&self.app), Arc::<Health>::default());
+        let (view_stopper, view_stop) = watch::channel(false);
+        let view = tokio::spawn(api::work::views::run(
+            Arc::new(TimersView),
+            Arc::clone(app.recorder.store()),
+            Arc::clone(&app.views),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            Arc::clone(&health),
+            view_stop,
+        ));
+        let (stopper, stop) = stopper();
+        let asking = tokio::spawn(look_up::run(Arc::clone(&app), Arc::clone(&health), stop));
+        let until = self.clock.now().plus(time);
+        self.has_settled(&health).await;
+        while self.clock.now() < until {
+            self.clock.advance(step.min(until.since(self.clock.now())));
+            self.has_settled(&health).await;
+        }
+        stopper.stop();
+        view_stopper.send_replace(true);
+        view.await.unwrap();
+        // Questions that never come back are given up with the process.
+        let patience = tokio::time::timeout(Duration::from_millis(200), asking);
+        let _ = patience.await;
+        health.parts().remove(look_up::NAME)?.note
+    }
+
+    /// Until the view has caught up, and the loop has looked twice and asked what it could.
+    async fn has_settled(&self, health: &Health) {
+        let looked = |since| {
+            health
+                .parts()
+                .get(look_up::NAME)
+                .is_some_and(|p| p.at >= since)
+        };
+        for _ in 0..2 {
+            while !self.timers_have_caught_up().await || !looked(self.clock.now()) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            self.clock.advance(Duration::from_millis(500));
+        }
+    }
+
+    async fn timers_have_caught_up(&self) -> bool {
+        let head = self.app.recorder.store().head().await.unwrap();
+        let standing = self.app.views.standing(&timers::SPEC, At::Live).await;
+        let checkpoint = standing.ok().and_then(|standing| standing.checkpoint);
+        checkpoint.map(|checkpoint| checkpoint.position) >= head
     }
 
     /// The provider is asked about an attempt.

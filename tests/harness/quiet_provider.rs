@@ -33,6 +33,8 @@ struct Books {
     unknown: BTreeSet<String>,
     statements: BTreeMap<String, Vec<Value>>,
     asked: BTreeMap<String, usize>,
+    ended: BTreeMap<String, usize>,
+    once_ended: BTreeMap<String, Value>,
 }
 
 impl QuietProvider {
@@ -89,6 +91,19 @@ impl QuietProvider {
         self.books.lock().unwrap().away = away;
     }
 
+    /// What it says of an order as soon as it was asked to end its session.
+    pub fn says_once_ended(&self, our_reference: &str, statement: &Value) {
+        let mut books = self.books.lock().unwrap();
+        let statement = statement.clone();
+        books.once_ended.insert(our_reference.to_owned(), statement);
+    }
+
+    /// How often it was asked to end the session of an order.
+    pub fn ended(&self, our_reference: &str) -> usize {
+        let books = self.books.lock().unwrap();
+        books.ended.get(our_reference).copied().unwrap_or(0)
+    }
+
     /// How often it was asked about an order.
     pub fn asked(&self, our_reference: &str) -> usize {
         let books = self.books.lock().unwrap();
@@ -97,6 +112,14 @@ impl QuietProvider {
 }
 
 impl Books {
+    fn end(&mut self, our_reference: &str) {
+        let name = our_reference.to_owned();
+        *self.ended.entry(name.clone()).or_default() += 1;
+        if let Some(statement) = self.once_ended.remove(our_reference) {
+            self.statements.insert(name, vec![statement]);
+        }
+    }
+
     fn look_up(&mut self, order: &str) -> (&'static str, Value) {
         let our_reference = order.strip_prefix("qo_").unwrap_or(order);
         *self.asked.entry(our_reference.to_owned()).or_default() += 1;
@@ -151,6 +174,10 @@ fn answer(mut stream: &TcpStream, books: &Mutex<Books>) -> std::io::Result<()> {
     } else if let (true, Some(order)) = (first.starts_with("GET "), path.strip_prefix("/orders/")) {
         books.lock().unwrap().look_up(order)
     } else {
+        let order = path.strip_prefix("/orders/");
+        if let Some(order) = order.and_then(|order| order.strip_suffix("/cancel")) {
+            books.lock().unwrap().end(order);
+        }
         ("200 OK", json!({}))
     };
     let answer = answer.to_string();

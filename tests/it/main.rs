@@ -5,6 +5,7 @@
 
 mod callbacks_by_query;
 mod canaries;
+mod cancels;
 mod card_numbers;
 mod checkout_browser;
 mod checkout_page;
@@ -17,6 +18,7 @@ mod http_policy;
 mod http_stream;
 mod kill_loop;
 mod late_money;
+mod look_up_loop;
 mod look_ups;
 mod prechecks;
 mod promise_01_terms;
