@@ -359,13 +359,16 @@ impl Request {
                 self.proposals.insert(proposal.clone(), proposed);
             }
             Event::OverrideApproved {
-                proposal, prove_by, ..
+                proposal,
+                by,
+                prove_by,
             } => {
                 if let Some(known) = self.proposals.get_mut(proposal) {
                     known.state = ProposalState::Approved;
                     self.override_ = match (known.decision, prove_by) {
                         (Proposed::Pay, Some(prove_by)) => Some(Override {
                             proposal: proposal.clone(),
+                            approved_by: by.clone(),
                             prove_by: *prove_by,
                             unsubstantiated: false,
                         }),

@@ -5,6 +5,7 @@
 //! `docs/reference/cases.md`, and each has its test.
 
 mod attempt;
+mod basis;
 mod capture;
 mod capture_key;
 mod case;
@@ -39,6 +40,7 @@ pub mod transfer;
 mod words;
 
 pub use attempt::verdict;
+pub use basis::BasisPart;
 pub use capture_key::CaptureKey;
 pub use case::Resolve;
 pub use close::{DEFERRED_FOR, GRACE_WITH_LOOK_UP, GRACE_WITHOUT_LOOK_UP};

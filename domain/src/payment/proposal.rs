@@ -58,10 +58,37 @@ impl Proposal {
 pub struct Override {
     /// The approved proposal.
     pub proposal: ProposalId,
+    /// Who approved it.
+    pub approved_by: OperatorId,
     /// Money must prove it before.
     pub prove_by: Timestamp,
     /// That time is over, and it was told (row H6).
     pub unsubstantiated: bool,
+}
+
+/// An override as people see it while it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverrideStanding {
+    /// The approved proposal.
+    pub proposal: ProposalId,
+    /// Whether money proved it.
+    pub state: Proof,
+    /// Money must prove it before.
+    pub prove_by: Timestamp,
+}
+
+/// Whether money proved an override.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Proof {
+    /// Not yet.
+    #[serde(rename = "unproven")]
+    Unproven,
+    /// Not in its time (row H6).
+    #[serde(rename = "unsubstantiated")]
+    Unsubstantiated,
+    /// Yes (rows H5, H5b).
+    #[serde(rename = "proven")]
+    Proven,
 }
 
 /// What a person asks for.
@@ -78,24 +105,38 @@ pub struct Propose {
 }
 
 impl Request {
-    /// What a proposal is made on: captures, reversals, disputes, closure, verification and how far
-    /// attempts are. Notices, notes and assignments are no part of it.
-    pub fn basis(&self) -> Digest32 {
-        let attempts: Vec<_> = self
-            .attempts
-            .iter()
-            .map(|(number, attempt)| (number, attempt.state))
-            .collect();
-        let parts = (
-            &self.captures,
-            &self.refunds,
-            &self.disputes,
-            &self.closure,
-            &self.verified,
-            attempts,
-        );
-        let bytes = serde_json::to_vec(&parts).expect("maps of texts and numbers");
-        Digest32::sha256(&[b"counterfoil/basis/1", &bytes])
+    /// When time alone changes something about proposals or the override (rows H6 and H8): the next
+    /// moment at which [`overdue`] has something to say.
+    pub fn overrides_due(&self) -> Option<Timestamp> {
+        let lapse = self
+            .proposals
+            .values()
+            .filter(|proposal| proposal.open())
+            .map(|proposal| proposal.lapses_at);
+        lapse
+            .chain(self.awaits_proof().map(|known| known.prove_by))
+            .min()
+    }
+
+    /// The override that it counts as paid by, and whether money proved it.
+    pub fn override_standing(&self) -> Option<OverrideStanding> {
+        let known = self.override_()?;
+        let state = match (self.unproven(), known.unsubstantiated) {
+            (false, _) => Proof::Proven,
+            (true, true) => Proof::Unsubstantiated,
+            (true, false) => Proof::Unproven,
+        };
+        Some(OverrideStanding {
+            proposal: known.proposal.clone(),
+            state,
+            prove_by: known.prove_by,
+        })
+    }
+
+    /// The override that money has not proved and whose time was not told to be over.
+    fn awaits_proof(&self) -> Option<&Override> {
+        self.override_()
+            .filter(|known| !known.unsubstantiated && self.unproven())
     }
 }
 
@@ -187,10 +228,8 @@ pub(super) fn overdue(request: &Request, now: Timestamp) -> Vec<Event> {
     for proposal in lapsed {
         recording.reject(&proposal, RejectedWhy::Lapsed);
     }
-    let waited = request
-        .override_()
-        .filter(|known| !known.unsubstantiated && now >= known.prove_by);
-    if let Some(known) = waited.filter(|_| request.unproven()) {
+    let waited = request.awaits_proof();
+    if let Some(known) = waited.filter(|known| now >= known.prove_by) {
         recording.push(Event::OverrideUnsubstantiated {
             proposal: known.proposal.clone(),
         });

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{CaptureKey, DisputeOutcome, Part, VerificationMethod};
+use super::event::{CancelledBy, CaptureKey, DisputeOutcome, Part, VerificationMethod};
 use super::label::{BotLabel, Label};
 pub use super::parts::{
     Attempt, AttemptState, Capture, Case, Closure, Deferral, Dispute, Verification,
@@ -44,6 +44,14 @@ impl Request {
     /// Open or closed.
     pub fn closure(&self) -> &Closure {
         &self.closure
+    }
+
+    /// Who called it off, if somebody did.
+    pub fn cancelled_by(&self) -> Option<CancelledBy> {
+        match self.closure {
+            Closure::Cancelled(by) => Some(by),
+            Closure::Open | Closure::Expired => None,
+        }
     }
 
     /// Attempts by number.

@@ -13,7 +13,9 @@ use crate::payment::evidence::EvidenceClass;
 use crate::payment::exception::{ExceptionKind, Severity};
 use crate::payment::proposal::LAPSES_AFTER;
 use crate::payment::request::Closure;
-use crate::payment::{BotLabel, Command, Event, Label, Outcome, Propose, Refusal, Resolve};
+use crate::payment::{
+    BasisPart, BotLabel, Command, Event, Label, Outcome, Propose, Refusal, Resolve,
+};
 use crate::time::Timestamp;
 
 fn proposal(letter: char) -> ProposalId {
@@ -454,6 +456,67 @@ fn a_proposal_lapses_after_a_day_h8() {
             .then([rejected('a', RejectedWhy::Lapsed)])
             .label(Label::Pending);
     }
+}
+
+#[test]
+fn what_a_proposal_was_made_on_and_has_changed_is_named_h8() {
+    let before = super::fold(None, &pending()).unwrap();
+    assert_eq!(before.changed_since(&before), []);
+    for (facts, changed) in [
+        (
+            fact(crate::payment::fact::FactKind::Processing),
+            &[BasisPart::Attempts][..],
+        ),
+        (
+            captured("t1", amd(DUE)),
+            &[
+                BasisPart::Captures,
+                BasisPart::Verification,
+                BasisPart::Attempts,
+            ],
+        ),
+    ] {
+        let after = given(pending()).when(signed([facts])).at(open_time());
+        let after = after.after.unwrap();
+        assert_eq!(after.changed_since(&before), changed);
+        assert_ne!(after.basis(), before.basis());
+    }
+    let by = CancelledBy::Client;
+    let cancel = Command::Cancel {
+        by,
+        superseded_by: None,
+    };
+    let after = given(pending()).when(cancel).at(open_time()).after.unwrap();
+    assert_eq!(after.changed_since(&before), [BasisPart::Closure]);
+}
+
+#[test]
+fn the_next_moment_that_matters_to_an_override_is_known_h6_h8() {
+    let due = |events: Vec<Event>| super::fold(None, &events).unwrap().overrides_due();
+    assert_eq!(due(pending()), None);
+    let lapse = open_time().plus(LAPSES_AFTER);
+    assert_eq!(due(proposed_on(pending(), Proposed::Pay)), Some(lapse));
+    assert_eq!(due(paid_by_override()), Some(prove_by()));
+    // A revocation that is proposed meanwhile lapses before.
+    let both = Propose {
+        proposal: proposal('b'),
+        decision: Proposed::Revoke,
+        by: person("ani"),
+        grounds: Grounds::None,
+    };
+    let both = given(paid_by_override())
+        .when(Command::Propose(both))
+        .at(open_time());
+    assert_eq!(both.after.unwrap().overrides_due(), Some(lapse));
+    let proved = and(
+        paid_by_override(),
+        [substantiated("t1"), closed(1, Resolution::Settled)],
+    );
+    assert_eq!(due(proved), None);
+    let told = Event::OverrideUnsubstantiated {
+        proposal: proposal('a'),
+    };
+    assert_eq!(due(and(paid_by_override(), [told])), None);
 }
 
 #[test]
