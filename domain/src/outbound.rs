@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::codec::{CodecError, decode};
 use crate::digest::Digest32;
-use crate::ids::CaseId;
+use crate::ids::{CaseId, EventId, ReasonCode};
 use crate::money::Sum;
 use crate::payment::event::{CancelledBy, DisputeOutcome, RefundKind, VerificationMethod};
 use crate::payment::evidence::Mode;
@@ -52,6 +52,10 @@ pub struct Story {
     paid: i64,
     /// What they were told went back of it.
     reversed: i64,
+    /// Why the newest proposal was made. Only one waits at a time, so it is the one that is approved.
+    proposed_because: Option<ReasonCode>,
+    /// The newest approval.
+    approved: Option<EventId>,
 }
 
 impl Story {
@@ -72,6 +76,13 @@ impl Story {
         let Some(request) = &self.request else {
             return Ok(None);
         };
+        if let Event::OverrideProposed { .. } = &event {
+            let reason = envelope.reason.as_ref();
+            self.proposed_because = reason.map(|reason| reason.code.clone());
+        }
+        if let Event::OverrideApproved { .. } = &event {
+            self.approved = Some(envelope.event_id);
+        }
         let verified = request.verified().is_some();
         let told = match &event {
             Event::PaymentVerified { amount, method, .. } => {
@@ -281,11 +292,17 @@ impl Story {
             .iter()
             .map(|piece| piece.commitment.0.to_string())
             .collect();
-        // Paid by decision: how much of it money has proved so far.
+        // Paid by decision: whose, why, and how much of it money has proved so far.
         let decided = match (method, request.override_()) {
-            (VerificationMethod::Override, Some(known)) => {
-                json!({ "proposal": known.proposal, "proven": amount, "prove_by": known.prove_by })
-            }
+            (VerificationMethod::Override, Some(known)) => json!({
+                "proposal": known.proposal,
+                "actor_id": request.proposals().get(&known.proposal).map(|proposal| &proposal.by),
+                "reason_code": self.proposed_because,
+                "approved_by": known.approved_by,
+                "audit_event_id": self.approved,
+                "proven": amount,
+                "prove_by": known.prove_by,
+            }),
             (VerificationMethod::Override, None)
             | (
                 VerificationMethod::SignedNotification

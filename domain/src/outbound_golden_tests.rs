@@ -1,9 +1,9 @@
 use super::tests::{amd, capture, created, id, paid, told};
 use super::*;
 use crate::codec::encode;
-use crate::ids::{CorrelationId, ProviderRef};
+use crate::ids::{CorrelationId, OperatorId, ProposalId, ProviderRef};
 use crate::money::MinorText;
-use crate::payment::event::Resolution;
+use crate::payment::event::{Grounds, Proposed, Resolution};
 use crate::payment::evidence::EvidenceClass;
 use crate::record::tests::envelope;
 use crate::stream::StreamId;
@@ -135,7 +135,48 @@ fn everything() -> Vec<Outbound> {
     };
     all.extend(told(&[created(), part(), opened(), resolved]));
     all.extend([tested(), orphan()]);
+    all.extend(told(&decided_and_taken_back()));
     all
+}
+
+/// Paid by the decision of two persons, and taken back by them.
+fn decided_and_taken_back() -> Vec<Event> {
+    let proposal = |letter: &str| ProposalId::parse(format!("ov_{}", letter.repeat(26))).unwrap();
+    let person = |name: &str| OperatorId::parse(name).unwrap();
+    let proposed = |letter: &str, decision| Event::OverrideProposed {
+        proposal: proposal(letter),
+        decision,
+        by: person("ann"),
+        grounds: Grounds::None,
+        based_on: Digest32([1; 32]),
+        lapses_at: Timestamp::from_seconds(1_700_086_400),
+    };
+    let prove_by = Timestamp::from_seconds(1_700_600_000);
+    let approved = |letter: &str, prove_by| Event::OverrideApproved {
+        proposal: proposal(letter),
+        by: person("bob"),
+        prove_by,
+    };
+    let nothing = Sum::new(0, amd(1).currency());
+    vec![
+        created(),
+        proposed("a", Proposed::Pay),
+        approved("a", Some(prove_by)),
+        Event::PaymentVerified {
+            method: VerificationMethod::Override,
+            capture: None,
+            amount: nothing,
+            paid_at: None,
+            late: false,
+            rounding_minor: MinorText(0),
+        },
+        proposed("b", Proposed::Revoke),
+        approved("b", None),
+        Event::VerificationRevoked {
+            proposal: proposal("b"),
+            amount: nothing,
+        },
+    ]
 }
 
 #[test]

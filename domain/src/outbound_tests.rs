@@ -1,4 +1,5 @@
 use super::*;
+use crate::actor::Reason;
 use crate::codec::encode;
 use crate::ids::{
     AccountSlug, ClientId, MerchantId, OrderId, PaymentRequestId, ProviderCode, ProviderRef,
@@ -87,6 +88,10 @@ pub(super) fn told(events: &[Event]) -> Vec<Outbound> {
         envelope.event_type = encoded.event_type;
         envelope.stream = StreamId::payment_request(&id());
         envelope.stream_version = Version(version as u64);
+        if let Event::OverrideProposed { .. } = event {
+            let code = ReasonCode::parse("bank_confirmed_by_phone").unwrap();
+            envelope.reason = Some(Reason { code, text: None });
+        }
         // A story that is kept as a row between events tells the same.
         story = serde_json::from_str(&serde_json::to_string(&story).unwrap()).unwrap();
         told.extend(story.tell(&envelope, Digest32([9; 32])).unwrap());
