@@ -8,8 +8,9 @@ use domain::ids::{
     ProviderCode, ProviderRef, ScenarioId,
 };
 use domain::money::{MinorText, Money, Sum};
-use domain::payment::event::VerificationMethod;
+use domain::payment::event::{CancelledBy, VerificationMethod};
 use domain::payment::evidence::Mode;
+use domain::payment::proposal::OverrideStanding;
 use domain::payment::request::AttemptState;
 use domain::payment::{BotLabel, CaptureKey, Event, Label, Request};
 use domain::ports::Position;
@@ -47,7 +48,7 @@ pub const TABLE: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "order_status",
-    version: 4,
+    version: 5,
     tables: &[TABLE, fold::TABLE],
 };
 
@@ -98,6 +99,11 @@ pub struct OrderStatus {
     pub notices: u32,
     /// That and how it was paid.
     pub verification: Option<VerificationRow>,
+    /// The decision that it counts as paid by.
+    #[serde(rename = "override")]
+    pub decided: Option<OverrideStanding>,
+    /// Who called it off.
+    pub cancelled_by: Option<CancelledBy>,
     /// Attempts in order.
     pub attempts: Vec<AttemptRow>,
     /// False once it is paid or closed.
@@ -262,6 +268,8 @@ fn row(
         cancel_pending: request.cancel_pending(),
         notices: request.notices(),
         verification: verification(request, before, told, envelope),
+        decided: request.override_standing(),
+        cancelled_by: request.cancelled_by(),
         attempts: attempts(request, before, envelope),
         payable: request.payable(),
         version: event.record.version,

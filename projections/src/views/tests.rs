@@ -33,6 +33,7 @@ use crate::view::{TypedRow, View};
 
 mod delivery_histories;
 mod delivery_queue;
+mod overrides;
 mod timers;
 
 /// When the event with this version of its stream is recorded.

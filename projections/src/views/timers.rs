@@ -1,6 +1,8 @@
 //! `timers`: what is due, and when? Found again after any restart, because it is a fold.
 //!
 //! - [`ExpiryRow`]: payable requests and when their expiry is to be looked at.
+//! - [`OverrideRow`]: requests with a proposal that lapses, or an override that money must prove in
+//!   time, and when the first of these is to be looked at.
 //! - [`LookUpRow`]: attempts that the provider may still report money for. Look-up times are offsets
 //!   from its times, so no step is stored; when a loop asked last is that loop's note.
 //! - [`AskedRow`]: requests that something made due for a look-up now: a notification that proves
@@ -9,6 +11,8 @@
 //!   as unmatched.
 //!
 //! Rows are hints: a loop folds the stream before it acts.
+
+mod overrides;
 
 use domain::codec::decode;
 use domain::ids::{AccountSlug, MerchantId, PaymentRequestId, ProviderCode, ProviderRef};
@@ -20,6 +24,8 @@ use domain::record::{Envelope, Recorded};
 use domain::stream::{Category, StreamId};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use overrides::{OVERRIDES, OverrideRow};
 
 use super::fold;
 use crate::ports::{Cell, ColumnSpec, Rows, TableSpec, ViewSpec};
@@ -75,8 +81,8 @@ pub const PENDING: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "timers",
-    version: 4,
-    tables: &[EXPIRIES, LOOK_UPS, ASKED, PENDING, fold::TABLE],
+    version: 5,
+    tables: &[EXPIRIES, OVERRIDES, LOOK_UPS, ASKED, PENDING, fold::TABLE],
 };
 
 /// A payable request. It has no row once it is paid or closed.
@@ -296,6 +302,7 @@ fn of_request(
     } else {
         remove::<ExpiryRow>(rows, id.as_str())?;
     }
+    overrides::keep(rows, &request)?;
     let known: Vec<LookUpRow> = find(rows, "request", id.as_str())?;
     for row in &known {
         if !request

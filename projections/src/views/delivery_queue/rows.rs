@@ -56,7 +56,7 @@ const STORIES: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "delivery_queue",
-    version: 3,
+    version: 4,
     tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES],
 };
 
