@@ -29,7 +29,8 @@ use crate::http::server::serve;
 use crate::http::state::HttpState;
 use crate::telemetry::figures;
 use crate::work::supervise::{Stop, Stopper, stopper, supervise};
-use crate::work::{Health, apply_notifications, deliver, expire, follow_clients, look_up};
+use crate::work::{Health, apply_notifications, deliver, expire, follow_clients};
+use crate::work::{look_up, overrides};
 
 mod providers;
 
@@ -283,6 +284,7 @@ pub async fn start_at(
     loops.push(supervised.run(apply_notifications::NAME, apply_notifications::run));
     loops.push(supervised.run(look_up::NAME, look_up::run));
     loops.push(supervised.run(expire::NAME, expire::run));
+    loops.push(supervised.run(overrides::NAME, overrides::run));
     if settings.delivery.enabled {
         let http = http_out(
             &settings.delivery.allow_networks,

@@ -16,6 +16,7 @@ pub mod delivery_world;
 pub mod money_world;
 pub mod node;
 pub mod payer;
+pub mod people;
 pub mod process_ledger;
 pub mod quiet_provider;
 pub mod receiver;

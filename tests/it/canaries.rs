@@ -116,17 +116,50 @@ fn canaries(tokens: &BTreeMap<&'static str, String>, signing: &str) -> Vec<Canar
     canaries
 }
 
-/// A person signs in, the second time without a mistake; acts; and is one of the callers from then on.
-async fn person(cage: &mut Cage) {
-    let mut body = json!({ "operator": "op-7", "password": MISTYPED });
+/// A person signs in, the second time without a mistake, and is one of the callers from then on.
+async fn signs_in(cage: &mut Cage, id: &str, name: &'static str) {
+    let mut body = json!({ "operator": id, "password": MISTYPED });
     cage.post(FORGED, "/v1/sessions", &body).await.expect(401);
     body["password"] = json!(PASSWORD);
     let session = cage.post(FORGED, "/v1/sessions", &body).await.expect(201);
     // The one answer that shows the token, by design.
     cage.answers.pop();
-    cage.tokens.insert("person", session.text_of("token"));
-    let confirm = json!({ "proposal": "x", "password": PASSWORD });
-    cage.post("person", "/v1/sessions/confirm", &confirm).await;
+    cage.tokens.insert(name, session.text_of("token"));
+}
+
+/// One person proposes, another decides. Gives the ticket.
+async fn persons(cage: &mut Cage) -> String {
+    signs_in(cage, "op-7", "person").await;
+    signs_in(cage, "op-8", "approver").await;
+    let list = "/v1/payment-requests?status=paid";
+    let list = cage.call("backend", "GET", list, None).await.expect(200);
+    let paid = list.json()["payment_requests"][0]["id"].clone();
+    let request = format!("/v1/payment-requests/{}", paid.as_str().unwrap());
+    let words = format!("{WORDS}: {NAME}, {PHONE}");
+    let mut body = json!({
+        "reason": "bank_denies_it", "text": format!("{words} {CARD}"),
+        "evidence": [{ "text": format!("{NOTICE} {EMAIL}") }],
+    });
+    let path = format!("{request}/revocations");
+    cage.post("person", &path, &body).await.expect(422);
+    body["text"] = json!(words);
+    let made = cage.post("person", &path, &body).await.expect(201);
+    // Who decides is shown the words, by design.
+    cage.answers.pop();
+    let proposal = made.text_of("id");
+    let path = format!("{request}/overrides/{proposal}");
+    cage.call("backend", "GET", &path, None).await.expect(200);
+    let confirm = json!({ "proposal": proposal, "password": PASSWORD });
+    let shown = cage
+        .post("approver", "/v1/sessions/confirm", &confirm)
+        .await;
+    // The one answer that shows the ticket, by design.
+    cage.answers.pop();
+    let ticket = shown.expect(200).text_of("ticket");
+    let verdict = json!({ "ticket": ticket, "reason": "denied_by_bank", "text": words });
+    let path = format!("{path}/approve");
+    cage.post("approver", &path, &verdict).await.expect(200);
+    ticket
 }
 
 /// A person looks at what the customer said, and says why they decide so.
@@ -274,6 +307,7 @@ async fn what_is_secret_or_personal_is_nowhere_but_under_its_seal() {
         tokens.insert(role, ledger.create_client(role));
     }
     ledger.create_person("op-7", "operator", PASSWORD);
+    ledger.create_person("op-8", "approver", PASSWORD);
     let http = plain_http();
     let mut serving = ledger.start();
     ledger.is_up(&mut serving, &http).await;
@@ -290,7 +324,7 @@ async fn what_is_secret_or_personal_is_nowhere_but_under_its_seal() {
     )
     .await;
     let (signing, link) = busy(&mut cage, &crm).await;
-    person(&mut cage).await;
+    let ticket = persons(&mut cage).await;
     assert!(!crm.seen()[0].header("webhook-signature").is_empty());
 
     // Everything that anybody may read.
@@ -325,13 +359,16 @@ async fn what_is_secret_or_personal_is_nowhere_but_under_its_seal() {
     paths.sort();
     paths.dedup();
     assert!(paths.len() > 15, "{paths:?}");
-    for who in ["bot", "backend", "operator", "auditor", "admin", "person"] {
+    for who in [
+        "bot", "backend", "operator", "auditor", "admin", "person", "approver",
+    ] {
         for path in &paths {
             cage.call(who, "GET", path, None).await;
         }
     }
 
-    let canaries = canaries(&cage.tokens, &signing);
+    let mut canaries = canaries(&cage.tokens, &signing);
+    canaries.push(Canary::new("ticket", &ticket));
     let order = [Canary::new("order", ORDER)];
     let answer = [Canary::new("hook's answer", HOOK_ANSWER)];
     let data = cage.ledger.data();

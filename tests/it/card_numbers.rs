@@ -1,6 +1,8 @@
 //! A card number is refused wherever a caller may write one: nothing is changed, and the answer does
 //! not say it again.
 
+use domain::access::role::Role;
+use harness::people::Person;
 use harness::receiver::{Receiver, Reply};
 use harness::shop::Shop;
 use serde_json::{Value, json};
@@ -135,7 +137,32 @@ async fn no_free_text_of_a_command_takes_a_card_number() {
             ));
         }
     }
+    let ann = Person::hired(&shop.node, "ann", Role::Operator).await;
+    let bob = Person::hired(&shop.node, "bob", Role::Approver).await;
+    let (revocations, overrides) = (
+        format!("{request}/revocations"),
+        format!("{request}/overrides"),
+    );
+    let nobodys = format!("{overrides}/ov_{}/approve", "a".repeat(26));
+    let good = json!({ "reason": "checked", "text": "t", "evidence": "none" });
+    let piece = json!({ "reason": "checked", "evidence": [{ "text": spaced }] });
+    let verdict = json!({ "reason": "checked", "ticket": "cft_none" });
+    let by_persons = [
+        (&ann, &revocations, with(&good, "text", spaced), "/text"),
+        (&ann, &overrides, with(&good, "reason", CARD), "/reason"),
+        (&ann, &overrides, piece, "/evidence/0/text"),
+        (&bob, &nobodys, with(&verdict, "text", spaced), "/text"),
+    ];
     let head = shop.node.app().recorder.store().head().await.unwrap();
+    for (who, path, body, pointer) in by_persons {
+        let refused = who
+            .post_as(&shop.node, path, "card", &body)
+            .await
+            .expect(422);
+        assert_eq!(refused.code(), "card_number", "{path} {body}");
+        assert_eq!(refused.json()["errors"][0]["pointer"], pointer);
+        assert!(!refused.text.contains("1111"), "{}", refused.text);
+    }
     for (who, path, body, pointer) in &commands {
         let refused = shop.node.post(who, path, "card", body).await.expect(422);
         assert_eq!(refused.code(), "card_number", "{path} {body}");

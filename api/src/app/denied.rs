@@ -1,5 +1,5 @@
-//! What a refused privileged call of a known caller leaves behind: the first per route and hour an
-//! event on the caller's own stream, the others a count.
+//! What a refused privileged call of a known caller leaves behind: the first per route, hour and thing
+//! that was lacking an event on the caller's own stream, the others a count.
 
 use std::time::Duration;
 
@@ -11,15 +11,16 @@ use super::caller::{Caller, Who};
 use super::context::Context;
 use super::error::AppError;
 
-/// A denied call of one caller and route leaves one event per this time.
+/// A denied call of one caller and route, for one lack, leaves one event per this time.
 const DENIED_EVERY: Duration = Duration::from_secs(3600);
 
 impl App {
-    /// Notes a refused call. What is refused in between is counted by the metrics.
+    /// Notes a refused call: which route, and the scope or whatever else the caller lacks. What is
+    /// refused in between is counted by the metrics.
     pub async fn note_denied(&self, caller: &Caller, route: &str, scope: &str) {
         let who = caller.who.key();
         metrics::counter!("counterfoil_access_denied_total", "client" => who.clone()).increment(1);
-        let key = format!("denied:{who}:{route}");
+        let key = format!("denied:{who}:{route}:{scope}");
         let now = self.recorder.now();
         let note = self.ops.note(&key).await.ok().flatten();
         let noted = note.and_then(|bytes| {

@@ -7,7 +7,7 @@ use domain::access::password::PasswordRefusal;
 use domain::catalogue;
 use domain::config;
 use domain::ids::PaymentRequestId;
-use domain::payment::Refusal;
+use domain::payment::{BasisPart, Refusal};
 use domain::ports::{
     AppendError, BoxError, EvidenceError, KeyringError, Outcome, PasswordError, ReadError,
 };
@@ -55,6 +55,15 @@ pub enum AppError {
     /// A rule of cases that is not one request's alone.
     #[error(transparent)]
     Case(#[from] CaseRefusal),
+    /// No record of the request names this evidence.
+    #[error("no record of this payment request names this evidence")]
+    UnknownEvidence,
+    /// What the proposal was made on changed, or a day passed (row H8).
+    #[error("the proposal lapsed: {}", told(changed))]
+    ProposalLapsed {
+        /// What is not as it was; nothing where only time passed.
+        changed: Vec<BasisPart>,
+    },
     /// The caller may not do this.
     #[error("{why}")]
     Forbidden {
@@ -115,6 +124,14 @@ pub enum AppError {
     /// Our own mistake.
     #[error("internal error")]
     Bug(#[source] BoxError),
+}
+
+fn told(changed: &[BasisPart]) -> &'static str {
+    if changed.is_empty() {
+        "nobody decided it within a day"
+    } else {
+        "what it was made on has changed"
+    }
 }
 
 impl AppError {

@@ -101,6 +101,11 @@ impl NewNotice {
         })
     }
 
+    /// Media type and bytes.
+    pub fn into_content(self) -> (&'static str, Vec<u8>) {
+        (self.media, self.bytes)
+    }
+
     /// What may be fingerprinted: nothing that a person wrote or photographed.
     pub fn outline(&self) -> serde_json::Value {
         serde_json::json!({ "kind": self.kind, "media": self.media, "bytes": self.bytes.len() })

@@ -6,7 +6,7 @@ use projections::ports::{At, Cursor, GenerationState, Test, ViewQuery};
 use projections::read::{Reader, TypedPage, ViewReadError};
 use projections::view::TypedRow;
 use projections::views::order_status::{self, OrderStatus};
-use projections::views::timers::{self, AskedRow, ExpiryRow, LookUpRow};
+use projections::views::timers::{self, AskedRow, ExpiryRow, LookUpRow, OverrideRow};
 use serde::Serialize;
 
 use super::App;
@@ -102,6 +102,26 @@ impl App {
             .order_by("due_at")
             .after(after);
         Ok(self.reader::<ExpiryRow>(timers::SPEC).query(&query).await?)
+    }
+
+    /// Requests about which time alone changes something by `now`, the longest due first.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn due_overrides(
+        &self,
+        now: Timestamp,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<TypedPage<OverrideRow>, AppError> {
+        let query = ViewQuery::first(limit)
+            .with("due_at", Test::Le(now.into()))
+            .order_by("due_at")
+            .after(after);
+        Ok(self
+            .reader::<OverrideRow>(timers::SPEC)
+            .query(&query)
+            .await?)
     }
 
     /// Attempts that the provider may still report money for, as long as they are asked about on

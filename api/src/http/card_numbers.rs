@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::problem::{self, FieldProblem, Problem};
 
 /// Fields that may look like one and are never kept as a text: the digits of an amount are counted,
-/// and a password is only compared, so whoever chose such a one can still sign in.
-const NEVER_KEPT: [&str; 3] = ["minor", "password", "total_amount"];
+/// and a password or a ticket is only compared, so whoever has such a one can still use it.
+const NEVER_KEPT: [&str; 4] = ["minor", "password", "ticket", "total_amount"];
 
 /// Numbers of the shop's or a provider's own, which are long digits for a good reason: only what is a
 /// card number and nothing else is refused there.

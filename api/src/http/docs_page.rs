@@ -116,6 +116,7 @@ fn route(spec: &Spec) -> Markup {
                     Access::Session => { "A person who signed in." }
                     Access::Link => { "Whoever holds the link." }
                     Access::Scope(scope) => { "Scope " code { (scope.as_str()) } "." }
+                    Access::Person(scope) => { "A person with scope " code { (scope.as_str()) } "." }
                 }
                 @if spec.keyed { " Needs an " code { "Idempotency-Key" } "." }
                 @if !spec.body.is_empty() { " Body " a href={ "#schema-" (spec.body) } { (spec.body) } "." }

@@ -29,8 +29,8 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, ResponseError, Route};
 
 use self::handlers::{
-    callbacks, deliveries, events, exceptions, operations, requests, sessions, stream, subscribers,
-    telegram,
+    callbacks, deliveries, events, exceptions, operations, overrides, requests, sessions, stream,
+    subscribers, telegram,
 };
 use self::ops::Op;
 use self::problem::Problem;
@@ -83,6 +83,11 @@ fn route(op: Op) -> Route {
         Op::RecordNotice => web::post().to(requests::record_notice),
         Op::PreCheckout => web::post().to(telegram::pre_checkout),
         Op::SuccessfulPayment => web::post().to(telegram::successful_payment),
+        Op::Propose => web::post().to(overrides::propose),
+        Op::ProposeRevocation => web::post().to(overrides::propose_revocation),
+        Op::ReadProposal => web::get().to(overrides::read),
+        Op::ApproveProposal => web::post().to(overrides::approve),
+        Op::RejectProposal => web::post().to(overrides::reject),
         Op::ReadTrail => web::get().to(events::read_trail),
         Op::ListExceptions => web::get().to(exceptions::list),
         Op::ReadException => web::get().to(exceptions::read),

@@ -70,7 +70,7 @@ fn operation(spec: &Spec) -> Value {
         operation["requestBody"] = json!({ "required": spec.body != "Cancel" && spec.body != "NewAttempt", "content": content(spec.body) });
     }
     operation["security"] = match spec.access {
-        Access::Scope(scope) => json!([{ "bearer": [scope.as_str()] }]),
+        Access::Scope(scope) | Access::Person(scope) => json!([{ "bearer": [scope.as_str()] }]),
         Access::Session => json!([{ "bearer": [] }]),
         Access::Public | Access::Provider | Access::Link | Access::Credentials => json!([]),
     };
@@ -109,6 +109,7 @@ fn reference_row(spec: &Spec) -> String {
         Access::Credentials => "the person's password".to_owned(),
         Access::Session => "a session".to_owned(),
         Access::Scope(scope) => format!("scope `{}`", scope.as_str()),
+        Access::Person(scope) => format!("a person with scope `{}`", scope.as_str()),
     };
     let key = if spec.keyed {
         ", `Idempotency-Key`"

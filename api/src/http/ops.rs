@@ -21,6 +21,8 @@ pub enum Access {
     Session,
     /// A client whose token, or a person whose session, has this scope.
     Scope(Scope),
+    /// A person whose session has this scope; no token, whatever it may do.
+    Person(Scope),
 }
 
 /// One route.
@@ -80,6 +82,10 @@ const fn scope(scope: Scope) -> Access {
     Access::Scope(scope)
 }
 
+const fn person(scope: Scope) -> Access {
+    Access::Person(scope)
+}
+
 #[rustfmt::skip]
 mod table {
     use super::*;
@@ -96,6 +102,11 @@ mod table {
     RecordNotice:   "POST" "/v1/payment-requests/{id}/notices", "recordNotice", "Payment requests", scope(Scope::NoticesWrite), true, "NewNotice" -> 202 "PaymentRequest", "Record what a customer told or showed; it starts a look-up and never pays.";
     PreCheckout:    "POST" "/v1/telegram/pre-checkout-queries", "preCheckoutQuery", "Telegram", scope(Scope::Precheck), true, "PreCheckoutQuery" -> 200 "AnswerPreCheckoutQuery", "Pass a pre_checkout_query on; the answer is what the bot sends back with answerPreCheckoutQuery.";
     SuccessfulPayment: "POST" "/v1/telegram/successful-payments", "successfulPayment", "Telegram", scope(Scope::NoticesWrite), true, "SuccessfulPayment" -> 202 "PaymentRequest", "Pass a successful_payment on, as a payer notice: it starts a look-up and never pays.";
+    Propose:        "POST" "/v1/payment-requests/{id}/overrides", "proposeOverride", "Overrides", person(Scope::OverridesPropose), true, "NewProposal" -> 201 "Proposal", "Propose that a request counts as paid although no money proved it; it stays a proposal for 24 hours.";
+    ProposeRevocation: "POST" "/v1/payment-requests/{id}/revocations", "proposeRevocation", "Overrides", person(Scope::OverridesPropose), true, "NewProposal" -> 201 "Proposal", "Propose that a paid request does not count as paid any more.";
+    ReadProposal:   "GET" "/v1/payment-requests/{id}/overrides/{proposal_id}", "readProposal", "Overrides", scope(Scope::RequestsRead), false, "" -> 200 "Proposal", "Read a proposal: who, why, on what, and what became of it. A bot sees none.";
+    ApproveProposal: "POST" "/v1/payment-requests/{id}/overrides/{proposal_id}/approve", "approveProposal", "Overrides", person(Scope::OverridesApprove), true, "Verdict" -> 200 "PaymentRequest", "Approve an override or a revocation, with a ticket for it.";
+    RejectProposal: "POST" "/v1/payment-requests/{id}/overrides/{proposal_id}/reject", "rejectProposal", "Overrides", person(Scope::OverridesApprove), true, "Verdict" -> 200 "PaymentRequest", "Reject an override or a revocation, with a ticket for it.";
     ReadTrail:      "GET" "/v1/payment-requests/{id}/trail", "readTrail", "Audit", scope(Scope::AuditRead), false, "" -> 200 "Trail", "Who, what, when, why, from where.";
     ListExceptions: "GET" "/v1/exceptions", "listExceptions", "Exceptions", scope(Scope::ExceptionsResolve), false, "" -> 200 "ExceptionList", "What a person must decide.";
     ReadException:  "GET" "/v1/exceptions/{id}", "readException", "Exceptions", scope(Scope::ExceptionsResolve), false, "" -> 200 "Exception", "One case: its history, the money that it holds, and how it can be decided now.";
@@ -116,7 +127,7 @@ mod table {
     ListProjections:"GET" "/v1/projections", "listProjections", "Operations", scope(Scope::ProjectionsAdmin), false, "" -> 200 "ProjectionList", "Views with their lag and parked keys.";
     SignIn:         "POST" "/v1/sessions", "signIn", "Sessions", Credentials, false, "SignIn" -> 201 "Session", "Sign a person in; the token is shown this once.";
     SignOut:        "DELETE" "/v1/sessions/current", "signOut", "Sessions", Session, false, "" -> 204 "", "End the session of this token.";
-    Confirm:        "POST" "/v1/sessions/confirm", "confirm", "Sessions", scope(Scope::OverridesApprove), false, "Confirm" -> 200 "Ticket", "Show the password once more, for one proposal; the ticket counts for five minutes.";
+    Confirm:        "POST" "/v1/sessions/confirm", "confirm", "Sessions", person(Scope::OverridesApprove), false, "Confirm" -> 200 "Ticket", "Show the password once more, for one proposal; the ticket counts for five minutes.";
     Callback:       "POST" "/v1/callbacks/{provider}/{account}", "callback", "Providers", Provider, false, "" -> 200 "", "A provider's notification: raw bytes in, the provider's own answer out.";
     CallbackByQuery: "GET" "/v1/callbacks/{provider}/{account}", "callbackByQuery", "Providers", Provider, false, "" -> 200 "", "The same as a query string, for accounts whose profile takes it; others answer 405.";
     Checkout:       "GET" "/checkout/{link}", "checkoutPage", "Checkout", Link, false, "" -> 200 "", "The page that a payer sees: terms, how the payment stands, and the way to the provider.";

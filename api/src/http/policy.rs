@@ -6,10 +6,11 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, ResponseError};
+use domain::access::scope::Scope;
 
 use super::call::{Call, text};
 use super::checkout::{self, Payer};
-use super::ops::{Access, Op};
+use super::ops::{Access, Op, Spec};
 use super::problem::{self, Problem};
 use super::state::HttpState;
 use crate::app::caller::Caller;
@@ -57,18 +58,45 @@ async fn admit(op: Op, request: &ServiceRequest) -> Result<(), Problem> {
             request.extensions_mut().insert(payer);
         }
         Access::Scope(scope) => {
-            let caller = known(&state, request).await?;
-            if !caller.may(scope) {
-                let route = format!("{} {}", spec.method, spec.path);
-                state.app.note_denied(&caller, &route, scope.as_str()).await;
-                let detail = format!("this caller lacks the scope {}", scope.as_str());
-                return Err(Problem::new(&problem::FORBIDDEN).detail(detail));
+            let caller = with_scope(&state, request, &spec, scope).await?;
+            let call = Call::new(caller, spec, request.request())?;
+            request.extensions_mut().insert(call);
+        }
+        Access::Person(scope) => {
+            let caller = with_scope(&state, request, &spec, scope).await?;
+            if let Err(error) = caller.operator() {
+                state
+                    .app
+                    .note_denied(&caller, &route(&spec), "session")
+                    .await;
+                return Err(error.into());
             }
             let call = Call::new(caller, spec, request.request())?;
             request.extensions_mut().insert(call);
         }
     }
     Ok(())
+}
+
+/// A known caller who has this scope. Who lacks it leaves a trace.
+async fn with_scope(
+    state: &HttpState,
+    request: &ServiceRequest,
+    spec: &Spec,
+    scope: Scope,
+) -> Result<Caller, Problem> {
+    let caller = known(state, request).await?;
+    if caller.may(scope) {
+        return Ok(caller);
+    }
+    let lacking = scope.as_str();
+    state.app.note_denied(&caller, &route(spec), lacking).await;
+    let detail = format!("this caller lacks the scope {lacking}");
+    Err(Problem::new(&problem::FORBIDDEN).detail(detail))
+}
+
+fn route(spec: &Spec) -> String {
+    format!("{} {}", spec.method, spec.path)
 }
 
 /// The caller, within their limit; who is nobody is limited by address.

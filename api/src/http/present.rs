@@ -1,7 +1,11 @@
 //! How a payment request is shown. Backends and bots have types of their own, so that a field for
 //! one cannot slip to the other.
 
+use domain::digest::Digest32;
+use domain::ids::ProposalId;
 use domain::money::{Money, Sum};
+use domain::payment::event::{CancelledBy, Proposed, RejectedWhy};
+use domain::payment::proposal::{OverrideStanding, Proposal, ProposalState};
 use domain::payment::request::{Attempt, AttemptState};
 use domain::payment::{BotLabel, Label, PricedBy, Request};
 use domain::stream::Version;
@@ -47,6 +51,12 @@ pub struct Full {
     attempts: Vec<ShownAttempt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<ShownVerification>,
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    decided: Option<OverrideStanding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancelled_by: Option<CancelledBy>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    proposals: Vec<ShownProposal>,
     version: Version,
 }
 
@@ -69,6 +79,17 @@ struct ShownVerification {
     late: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     paid_at: Option<Timestamp>,
+}
+
+/// An override or a revocation that somebody proposed.
+#[derive(Debug, Serialize)]
+pub struct ShownProposal {
+    id: String,
+    decision: Proposed,
+    state: &'static str,
+    proposed_by: String,
+    based_on: Digest32,
+    lapses_at: Timestamp,
 }
 
 /// What a bot needs to show, and nothing else.
@@ -138,6 +159,13 @@ pub fn shown(
             late: verification.late,
             paid_at: verification.paid_at,
         }),
+        decided: request.override_standing(),
+        cancelled_by: request.cancelled_by(),
+        proposals: request
+            .proposals()
+            .iter()
+            .map(|(id, proposal)| shown_proposal(id, proposal))
+            .collect(),
         version,
     }))
 }
@@ -165,8 +193,26 @@ pub fn shown_row(
         "cancel_pending": row.cancel_pending,
         "amount": row.amount, "applied": row.applied, "unapplied": row.unapplied, "returned": row.returned,
         "expires_at": row.expires_at, "checkout_url": checkout_url, "pay_url": pay_url, "created_at": row.created_at,
-        "updated_at": row.updated_at, "verification": row.verification, "version": row.version,
+        "updated_at": row.updated_at, "verification": row.verification, "override": row.decided,
+        "cancelled_by": row.cancelled_by, "version": row.version,
     })
+}
+
+/// A proposal without what stands beside it.
+pub fn shown_proposal(id: &ProposalId, proposal: &Proposal) -> ShownProposal {
+    ShownProposal {
+        id: id.to_string(),
+        decision: proposal.decision,
+        state: match proposal.state {
+            ProposalState::Open => "open",
+            ProposalState::Approved => "approved",
+            ProposalState::Rejected(RejectedWhy::Rejected) => "rejected",
+            ProposalState::Rejected(RejectedWhy::Lapsed) => "lapsed",
+        },
+        proposed_by: proposal.by.to_string(),
+        based_on: proposal.based_on,
+        lapses_at: proposal.lapses_at,
+    }
 }
 
 fn shown_attempt(attempt_no: u32, attempt: &Attempt) -> ShownAttempt {

@@ -40,6 +40,7 @@ codes! {
     SIGN_IN_REFUSED = "sign_in_refused", 401, "Signing in was refused", "Check operator, password and code; a code opens one session, so wait for the next one.";
     FORBIDDEN = "forbidden", 403, "Not allowed", "Ask an administrator for the scope or scenario, or use another route.";
     TICKET_REFUSED = "ticket_refused", 403, "The approval ticket does not count", "Show your password again for this proposal and use the new ticket within five minutes.";
+    FOUR_EYES = "four_eyes", 403, "Another person must decide", "Ask somebody else who may approve; a second session or role of the same person does not count.";
     NOT_FOUND = "not_found", 404, "Not found", "Check the id; what belongs to another merchant does not exist for you.";
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "Method not allowed", "Use a method that the header `Allow` names.";
     BODY_TIMEOUT = "body_timeout", 408, "The body came too slowly", "Send the whole body within ten seconds.";
@@ -49,6 +50,7 @@ codes! {
     PAYMENT_IN_FLIGHT = "payment_in_flight", 409, "A payment may be under way", "Wait for the provider's answer; the status tells it.";
     QUOTE_USED = "quote_used", 409, "The quote made another request already", "Ask the backend for a new quote.";
     STATE_CONFLICT = "state_conflict", 409, "The state does not allow it", "Read the current state, then decide again.";
+    PROPOSAL_LAPSED = "proposal_lapsed", 409, "The proposal lapsed", "Read what changed in `changed`, then propose again if it still holds.";
     OTHER_LOG = "other_log", 409, "The position belongs to another log", "Drop the position; the store was restored or replaced.";
     BODY_TOO_LARGE = "body_too_large", 413, "The body is too large", "Send at most 64 KiB.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, "Another media type is needed", "Send `Content-Type: application/json`.";

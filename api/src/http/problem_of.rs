@@ -3,6 +3,7 @@
 use domain::ids::PaymentRequestId;
 use domain::ports::Outcome;
 use domain::{payment, quote};
+use serde_json::json;
 
 use super::problem::{self, Problem};
 use crate::app::error::AppError;
@@ -17,7 +18,8 @@ impl From<AppError> for Problem {
             }
             AppError::Quote(quote::Refusal::ValidityInThePast)
             | AppError::Catalogue(_)
-            | AppError::UnknownAccount => Self::new(&problem::REFUSED).detail(sentence),
+            | AppError::UnknownAccount
+            | AppError::UnknownEvidence => Self::new(&problem::REFUSED).detail(sentence),
             AppError::Scenario(_) => Self::new(&problem::SCENARIO_REFUSED).detail(sentence),
             AppError::Subscriber(_)
             | AppError::Delivery(_)
@@ -28,6 +30,9 @@ impl From<AppError> for Problem {
             }
             AppError::SignInRefused => Self::new(&problem::SIGN_IN_REFUSED),
             AppError::Ticket(_) => Self::new(&problem::TICKET_REFUSED).detail(sentence),
+            AppError::ProposalLapsed { changed } => Self::new(&problem::PROPOSAL_LAPSED)
+                .detail(sentence)
+                .member("changed", json!(changed)),
             AppError::Forbidden { .. } => Self::new(&problem::FORBIDDEN).detail(sentence),
             AppError::NotFound { .. } => Self::new(&problem::NOT_FOUND).detail(sentence),
             AppError::IdempotencyMismatch => Self::new(&problem::IDEMPOTENCY_MISMATCH),
@@ -97,7 +102,7 @@ fn of_refusal(refusal: &payment::Refusal) -> Problem {
         R::UnknownRefund | R::UnknownCase | R::UnknownProposal | R::UnknownCapture => {
             &problem::NOT_FOUND
         }
-        R::FourEyes => &problem::FORBIDDEN,
+        R::FourEyes => &problem::FOUR_EYES,
         R::ExpiryInThePast
         | R::AccountNotAllowed { .. }
         | R::UnknownAttempt { .. }

@@ -1,13 +1,19 @@
 //! JSON Schemas of the bodies and answers, by the names that the table of routes uses.
 
 mod exceptions;
+mod overrides;
 mod telegram;
 
 use serde_json::{Value, json};
 
 /// Every schema by name.
 pub fn schemas() -> Value {
-    let groups = [common(), exceptions::schemas(), telegram::schemas()];
+    let groups = [
+        common(),
+        exceptions::schemas(),
+        overrides::schemas(),
+        telegram::schemas(),
+    ];
     let members = groups.iter().filter_map(Value::as_object).flatten();
     members
         .map(|(name, schema)| (name.clone(), schema.clone()))
@@ -71,6 +77,9 @@ fn common() -> Value {
             "attempts": { "type": "array", "items": { "type": "object" } },
             "verification": { "type": "object" },
             "unapplied_funds": { "type": "array", "items": reference("UnappliedFunds"), "description": "In the answer to a create: money that closed requests of the order still hold." },
+            "override": { "type": "object", "description": "The decision that it counts as paid by: proposal, state (unproven, unsubstantiated or proven) and prove_by." },
+            "cancelled_by": text("client, superseded or revoked."),
+            "proposals": { "type": "array", "items": { "type": "object" }, "description": "Overrides and revocations that were proposed; never for bots." },
             "version": number("Version of the stream; the ETag.")
         })),
         "PaymentRequestList": list("payment_requests"),

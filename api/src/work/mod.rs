@@ -6,6 +6,7 @@ pub mod expire;
 pub mod follow_clients;
 pub mod health;
 pub mod look_up;
+pub mod overrides;
 pub mod supervise;
 pub mod views;
 

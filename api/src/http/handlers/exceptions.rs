@@ -212,7 +212,7 @@ fn how(fields: &mut Fields<'_>) -> Option<How> {
 }
 
 /// What a person says about their decision.
-fn words(fields: &mut Fields<'_>, needed: bool) -> Option<String> {
+pub(super) fn words(fields: &mut Fields<'_>, needed: bool) -> Option<String> {
     let text: Option<String> = if needed {
         fields.required("text")
     } else {

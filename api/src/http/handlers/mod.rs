@@ -5,6 +5,7 @@ pub mod deliveries;
 pub mod events;
 pub mod exceptions;
 pub mod operations;
+pub mod overrides;
 pub mod requests;
 pub mod sessions;
 pub mod stream;

@@ -304,10 +304,11 @@ pub async fn record_notice(
     Ok(answer(HttpResponse::Accepted(), &call, &state, &executed))
 }
 
-fn request_id(path: Path<String>) -> Result<PaymentRequestId, Problem> {
+pub(super) fn request_id(path: Path<String>) -> Result<PaymentRequestId, Problem> {
     PaymentRequestId::parse(path.into_inner()).map_err(|_| Problem::new(&problem::NOT_FOUND))
 }
 
+/// The request as the caller may see it, with its version and position.
 pub(super) fn answer(
     mut response: actix_web::HttpResponseBuilder,
     call: &Call,
