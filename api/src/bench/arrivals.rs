@@ -51,7 +51,7 @@ pub(super) async fn measure(scratch: &Scratch, time: Duration) -> Result<Value, 
     pay(&node.app.recorder, &receiver, &next).await?;
     let mut rows = vec![];
     for at_once in LEVELS {
-        let nothing: Requests = Arc::new(|_, _| post(PATH, "", ""));
+        let nothing: Requests = Arc::new(|_, _| Some(post(PATH, "", "")));
         let empty = pour(&clock, address, at_once, time, &nothing).await?;
         let arrived = payments(&node, &receiver, &next, at_once, time).await?;
         rows.push(json!({

@@ -24,6 +24,8 @@ async fn every_part_gives_figures_and_leaves_no_file() {
         ("creates", "creates_per_s", 3),
         ("appends", "appends_per_s", 3),
         ("arrivals", "payments", 3),
+        ("prechecks", "first_p50_us", 3),
+        ("prechecks", "again_per_s", 3),
     ] {
         let rows = report[part].as_array().unwrap();
         assert_eq!(rows.len(), levels, "{part}");

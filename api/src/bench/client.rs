@@ -17,8 +17,9 @@ use super::timing::Measured;
 /// Longer answers are none of the servers measured here.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
-/// Makes the bytes of a request from the number of its connection and its number there.
-pub(super) type Requests = Arc<dyn Fn(usize, u64) -> Vec<u8> + Send + Sync>;
+/// Makes the bytes of a request from the number of its connection and its number there; nothing when
+/// that connection has asked all that it should.
+pub(super) type Requests = Arc<dyn Fn(usize, u64) -> Option<Vec<u8>> + Send + Sync>;
 
 /// Sends requests over `connections` connections until the time is over. Any answer but a 2xx ends
 /// the benchmark: a figure of refusals would be a lie.
@@ -70,7 +71,9 @@ async fn one_after_the_other(
 ) -> std::io::Result<Vec<Duration>> {
     let mut times = vec![];
     for turn in 0.. {
-        let request = requests(number, turn);
+        let Some(request) = requests(number, turn) else {
+            break;
+        };
         let began = clock.monotonic();
         if began >= until {
             break;
@@ -86,9 +89,18 @@ async fn one_after_the_other(
 
 /// The head and body of a `POST` over a connection that stays open.
 pub(super) fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
+    post_as("application/json", path, headers, body)
+}
+
+/// The same with a form as its body.
+pub(super) fn post_form(path: &str, form: &str) -> Vec<u8> {
+    post_as("application/x-www-form-urlencoded", path, "", form)
+}
+
+fn post_as(media: &str, path: &str, headers: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: {media}\r\n\
          content-length: {length}\r\n{headers}\r\n{body}"
     )
     .into_bytes()

@@ -1,16 +1,16 @@
 //! Durable creates over HTTP, beside a handler that reads the same body and does nothing.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::{App, HttpServer, web};
 use domain::access::role::Role;
 use domain::ids::{ClientId, MerchantId, ScenarioId};
 use domain::payment::evidence::Mode;
 use serde_json::{Value, json};
 
 use super::client::{Requests, post, pour};
+use super::empty::Empty;
 use super::scratch::Scratch;
 use super::timing::percent;
 use super::{BenchError, LEVELS};
@@ -25,13 +25,11 @@ const PATH: &str = "/v1/payment-requests";
 pub(super) async fn measure(scratch: &Scratch, time: Duration) -> Result<Value, BenchError> {
     let (node, token) = node(scratch).await?;
     let clock = Arc::clone(node.app.recorder.clock());
-    let (empty, empty_at) = empty_server()?;
-    let stopping = empty.handle();
-    let serving = tokio::spawn(empty);
+    let empty = Empty::at(PATH)?;
     let mut rows = vec![];
     for connections in LEVELS {
         let requests = creates(&token, connections);
-        let nothing = pour(&clock, empty_at, connections, time, &requests).await?;
+        let nothing = pour(&clock, empty.address, connections, time, &requests).await?;
         let created = pour(&clock, node.address, connections, time, &requests).await?;
         rows.push(json!({
             "connections": connections,
@@ -44,11 +42,7 @@ pub(super) async fn measure(scratch: &Scratch, time: Duration) -> Result<Value, 
             "percent_of_empty": percent(created.per_second(), nothing.per_second()),
         }));
     }
-    stopping.stop(true).await;
-    serving
-        .await
-        .map_err(BenchError::at("empty handler"))?
-        .map_err(BenchError::at("empty handler"))?;
+    empty.stop().await?;
     node.stop().await;
     Ok(Value::Array(rows))
 }
@@ -96,24 +90,6 @@ fn creates(token: &str, level: usize) -> Requests {
             "customer_ref": "customer-0000001",
         });
         let headers = format!("authorization: Bearer {token}\r\nidempotency-key: {order}\r\n");
-        post(PATH, &headers, &body.to_string())
+        Some(post(PATH, &headers, &body.to_string()))
     })
-}
-
-/// Reads the body and answers with a word.
-async fn nothing(body: web::Bytes) -> &'static str {
-    if body.is_empty() { "empty" } else { "read" }
-}
-
-fn empty_server() -> Result<(actix_web::dev::Server, SocketAddr), BenchError> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(BenchError::at("empty handler"))?;
-    let address = listener
-        .local_addr()
-        .map_err(BenchError::at("empty handler"))?;
-    let server = HttpServer::new(|| App::new().route(PATH, web::post().to(nothing)))
-        .disable_signals()
-        .shutdown_timeout(1)
-        .listen(listener)
-        .map_err(BenchError::at("empty handler"))?;
-    Ok((server.run(), address))
 }

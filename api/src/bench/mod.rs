@@ -8,7 +8,9 @@ mod appends;
 mod arrivals;
 mod client;
 mod creates;
+mod empty;
 mod machine;
+mod prechecks;
 mod rebuild;
 mod scratch;
 mod synthetic;
@@ -34,13 +36,21 @@ pub enum Part {
     Appends,
     /// Payments from the durable append to a receiver, beside an empty POST to it.
     Arrivals,
+    /// Answers to a provider that asks before money moves, beside an empty handler.
+    Prechecks,
     /// Rebuilds of the views beside reading the log.
     Rebuild,
 }
 
 impl Part {
     /// Every part, in the order of the report.
-    pub const ALL: [Self; 4] = [Self::Creates, Self::Appends, Self::Arrivals, Self::Rebuild];
+    pub const ALL: [Self; 5] = [
+        Self::Creates,
+        Self::Appends,
+        Self::Arrivals,
+        Self::Prechecks,
+        Self::Rebuild,
+    ];
 
     /// Its name on the command line and in the report.
     pub fn as_str(self) -> &'static str {
@@ -48,6 +58,7 @@ impl Part {
             Self::Creates => "creates",
             Self::Appends => "appends",
             Self::Arrivals => "arrivals",
+            Self::Prechecks => "prechecks",
             Self::Rebuild => "rebuild",
         }
     }
@@ -103,6 +114,7 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> Result<Value, BenchError> 
             Part::Creates => creates::measure(&scratch, plan.figure).await?,
             Part::Appends => appends::measure(&scratch, plan.figure).await?,
             Part::Arrivals => arrivals::measure(&scratch, plan.figure).await?,
+            Part::Prechecks => prechecks::measure(&scratch, plan.figure).await?,
             Part::Rebuild => rebuild::measure(&scratch, plan.events).await?,
         };
         report.insert(part.as_str().to_owned(), rows);

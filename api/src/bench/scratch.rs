@@ -8,7 +8,12 @@ use crate::bench::BenchError;
 use crate::compose::{self, Opened};
 use crate::config::{Settings, load};
 
-/// One merchant with one account that cannot be called, so that no provider is measured. Limits
+/// The account whose provider asks before money moves.
+pub(super) const ASKING_ACCOUNT: &str = "bench-asking";
+/// What that provider calls the merchant.
+pub(super) const ASKING_PAYEE: &str = "100000114";
+
+/// One merchant with accounts that cannot be called, so that no provider is measured. Limits
 /// are out of the way: what is measured is the work behind them.
 const SETTINGS: &str = r#"
 [ledger]
@@ -25,13 +30,20 @@ provider = "stripe"
 minimum = "signed"
 look_up = false
 mode = "test"
+[[merchants.accounts]]
+account = "bench-asking"
+provider = "idram"
+minimum = "weakly_signed"
+look_up = false
+mode = "test"
+payee = "100000114"
 [[merchants.scenarios]]
 id = "bench"
 currencies = ["AMD"]
 amount_minor_min = 1
 amount_minor_max = "100000000"
 life_s_max = 86400
-accounts = ["bench-main"]
+accounts = ["bench-main", "bench-asking"]
 "#;
 
 /// A folder that is removed when it is dropped.

@@ -370,6 +370,8 @@ pub(super) enum BenchPart {
     Appends,
     /// Payments from the durable append to a receiver, beside an empty POST to it.
     Arrivals,
+    /// Answers to a provider that asks before money moves, beside an empty handler.
+    Prechecks,
     /// Rebuilds of the views beside reading the log.
     Rebuild,
     /// All of it.

@@ -11,6 +11,7 @@ pub(super) async fn bench(out: &Out, command: Bench) -> Result<(), Failure> {
         BenchPart::Creates => vec![Part::Creates],
         BenchPart::Appends => vec![Part::Appends],
         BenchPart::Arrivals => vec![Part::Arrivals],
+        BenchPart::Prechecks => vec![Part::Prechecks],
         BenchPart::Rebuild => vec![Part::Rebuild],
         BenchPart::All => Part::ALL.to_vec(),
     };
@@ -69,6 +70,17 @@ fn columns(part: Part) -> &'static [&'static str] {
             "empty_p50_us",
             "empty_p95_us",
             "empty_p99_us",
+        ],
+        Part::Prechecks => &[
+            "connections",
+            "first_p50_us",
+            "first_p99_us",
+            "again_p50_us",
+            "again_p99_us",
+            "again_per_s",
+            "empty_p50_us",
+            "empty_p99_us",
+            "empty_per_s",
         ],
         Part::Rebuild => &["what", "events", "events_per_s", "percent_of_reading"],
     }
