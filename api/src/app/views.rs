@@ -21,7 +21,7 @@ const EVERY_PAGE: usize = 500;
 pub struct RequestFilter {
     /// Of this order.
     pub order_id: Option<String>,
-    /// With this label.
+    /// With this label; for a bot, with this one of the words that it may show.
     pub label: Option<String>,
     /// Created at or after.
     pub since: Option<Timestamp>,
@@ -75,7 +75,13 @@ impl App {
             query = query.equal("order_id", order.as_str());
         }
         if let Some(label) = &filter.label {
-            query = query.equal("label", label.as_str());
+            // Which of its requests are disputed, a bot cannot even ask.
+            let column = if caller.own_only {
+                "bot_label"
+            } else {
+                "label"
+            };
+            query = query.equal(column, label.as_str());
         }
         if let Some(since) = filter.since {
             query = query.with("created_at", Test::Ge(since.into()));

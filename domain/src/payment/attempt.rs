@@ -18,14 +18,17 @@ pub(super) fn payable(request: &Request, now: Timestamp) -> Result<(), Refusal> 
     if request.verified().is_some() {
         return Err(Refusal::AlreadyPaid);
     }
-    let open = *request.closure() == Closure::Open && now < request.terms().expires_at;
-    if open {
-        Ok(())
-    } else {
-        Err(Refusal::NotPayable {
-            label: request.label(),
-        })
+    let open = *request.closure() == Closure::Open;
+    if open && now < request.terms().expires_at {
+        return Ok(());
     }
+    // Its time is over and nothing closed it yet: how far it was is not the caller's business.
+    let label = if open {
+        Label::Expired
+    } else {
+        request.label()
+    };
+    Err(Refusal::NotPayable { label })
 }
 
 /// Rows A6, A6b and A6c. A live attempt at the same account for what is still due is used again: no

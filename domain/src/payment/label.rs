@@ -119,6 +119,16 @@ pub enum BotLabel {
 }
 
 impl BotLabel {
+    /// Every word.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::InReview,
+        Self::Paid,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Refunded,
+    ];
+
     /// The wire name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -33,6 +33,7 @@ pub const TABLE: TableSpec = TableSpec {
         ColumnSpec::text("scenario"),
         ColumnSpec::text("customer_ref"),
         ColumnSpec::text("label"),
+        ColumnSpec::text("bot_label"),
         ColumnSpec::integer("created_at"),
         ColumnSpec::integer("updated_at"),
     ],
@@ -193,6 +194,7 @@ impl TypedRow for OrderStatus {
                 .map(|customer| customer.as_str())
                 .into(),
             self.label.as_str().into(),
+            self.bot_label.as_str().into(),
             self.created_at.into(),
             self.updated_at.into(),
         ]

@@ -5,9 +5,9 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::ids::{AccountSlug, PaymentRequestId};
 use domain::money::Money;
-use domain::payment::Label;
 use domain::payment::event::{NoticeKind, PrecheckVerdict};
 use domain::payment::terms::CatalogueLine;
+use domain::payment::{BotLabel, Label};
 use domain::time::Timestamp;
 use projections::ports::Cursor;
 use serde_json::json;
@@ -182,10 +182,15 @@ pub async fn list(
         return Err(Problem::new(&problem::VIEW_BEHIND));
     }
     let query = query(&request);
-    if let Some(label) = query.get("status")
-        && !Label::ALL.iter().any(|known| known.as_str() == label)
-    {
-        return Err(parameter("status", "is not a status"));
+    if let Some(label) = query.get("status") {
+        let known = if call.caller.own_only {
+            BotLabel::ALL.iter().any(|known| known.as_str() == label)
+        } else {
+            Label::ALL.iter().any(|known| known.as_str() == label)
+        };
+        if !known {
+            return Err(parameter("status", "is not a status"));
+        }
     }
     let since = query
         .get("since")

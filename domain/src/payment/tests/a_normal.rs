@@ -309,13 +309,13 @@ fn what_is_paid_or_closed_takes_no_attempt_a6c() {
             .then(Refusal::NotPayable { label });
     }
     // Its time is over, though nobody has written that yet.
-    let over = Refusal::NotPayable {
-        label: Label::Pending,
-    };
-    given(pending())
-        .when(start("sim-main"))
-        .at(noon())
-        .then(over);
+    for events in [pending(), processing(), partially_paid()] {
+        let label = Label::Expired;
+        given(events)
+            .when(start("sim-main"))
+            .at(noon())
+            .then(Refusal::NotPayable { label });
+    }
 }
 
 #[test]
