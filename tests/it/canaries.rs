@@ -266,6 +266,20 @@ async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String) {
         .as_str()
         .unwrap()
         .to_owned();
+    let mut invoice = json!({
+        "id": "7", "currency": "AMD", "total_amount": 150_000, "invoice_payload": created.text_of("id"),
+        "telegram_payment_charge_id": "t-1", "provider_payment_charge_id": "p-1",
+        "from": { "first_name": NAME, "username": CARD, "language_code": EMAIL },
+        "order_info": { "name": NAME, "phone_number": PHONE, "email": EMAIL },
+    });
+    for (path, status) in [("pre-checkout-queries", 200), ("successful-payments", 202)] {
+        let path = format!("/v1/telegram/{path}");
+        cage.post("backend", &path, &invoice).await.expect(status);
+    }
+    invoice["invoice_payload"] = json!(PHONE);
+    let path = "/v1/telegram/pre-checkout-queries";
+    cage.post("backend", path, &invoice).await.expect(200);
+
     let mut body = message("captured", &ours, "acc-1", 150_000);
     body["payer"] = json!({ "name": NAME, "phone": PHONE, "email": EMAIL, "said": NOTICE });
     let url = format!(

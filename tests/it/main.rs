@@ -22,6 +22,7 @@ mod late_money;
 mod look_up_loop;
 mod look_ups;
 mod overrides_refused;
+mod payer_notices;
 mod prechecks;
 mod promise_01_terms;
 mod promise_02_idempotent_create;
