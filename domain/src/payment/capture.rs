@@ -80,7 +80,8 @@ impl Recording {
             return ask_or(can_ask, Outcome::Refused);
         };
         if let Some(known) = known {
-            if known.amount == money {
+            // How much it was as a whole is known where it came first.
+            if known.amount == money || known.attempt_no.is_none() {
                 return Outcome::Duplicate; // rows B1, C7
             }
             self.open_case(

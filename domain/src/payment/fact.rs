@@ -103,6 +103,25 @@ impl FactKind {
             Self::DisputeLost { .. } => "dispute_lost",
         }
     }
+
+    /// True when it says that money goes back, or may.
+    pub fn takes_back(&self) -> bool {
+        match self {
+            Self::Voided { .. }
+            | Self::Refunded { .. }
+            | Self::RefundFailed { .. }
+            | Self::DisputeOpened { .. }
+            | Self::DisputeWon { .. }
+            | Self::DisputeLost { .. } => true,
+            Self::Registered
+            | Self::Processing
+            | Self::Authorised
+            | Self::Captured
+            | Self::Declined
+            | Self::SessionExpired
+            | Self::Unknown => false,
+        }
+    }
 }
 
 /// How a provider counts refunds.

@@ -123,20 +123,10 @@ impl Recording {
     /// Money that came here from another request: what goes back of it is ours to record; what its
     /// attempt does is not.
     fn about_moved(&mut self, command: &RecordFacts, fact: &Fact) -> Outcome {
-        match &fact.kind {
-            FactKind::Voided { .. }
-            | FactKind::Refunded { .. }
-            | FactKind::RefundFailed { .. }
-            | FactKind::DisputeOpened { .. }
-            | FactKind::DisputeWon { .. }
-            | FactKind::DisputeLost { .. } => self.reversal(command, None, fact),
-            FactKind::Registered
-            | FactKind::Processing
-            | FactKind::Authorised
-            | FactKind::Captured
-            | FactKind::Declined
-            | FactKind::SessionExpired
-            | FactKind::Unknown => Outcome::Stale,
+        if fact.kind.takes_back() {
+            self.reversal(command, None, fact)
+        } else {
+            Outcome::Stale
         }
     }
 

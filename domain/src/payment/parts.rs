@@ -141,8 +141,14 @@ impl Capture {
 
     /// More money of this capture: some that had left and comes back, or another part of it.
     pub(super) fn add(&mut self, more: Self) {
-        if let Ok(amount) = self.amount.plus(more.amount) {
+        let back = more.amount.minor().min(self.moved);
+        let new = more.amount.minor().saturating_sub(back);
+        let same = more.amount.same_currency(self.amount);
+        let minor = self.amount.minor().checked_add(new).filter(|_| same);
+        let amount = minor.map(|minor| Money::new(minor, self.amount.currency()));
+        if let Some(Ok(amount)) = amount {
             self.amount = amount;
+            self.moved = self.moved.saturating_sub(back);
             self.applied = self.applied.saturating_add(more.applied);
             self.unapplied = self.unapplied.saturating_add(more.unapplied);
             let meanwhile = more.refunded.saturating_sub(self.refunded_before).max(0);

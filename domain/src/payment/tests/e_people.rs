@@ -395,7 +395,15 @@ fn money_that_comes_back_is_counted_once_e15() {
         late_money(amd(DUE)),
         [reassigned(), closed(1, Resolution::Reassigned)],
     );
-    given(gone).when(arrives(amd(DUE))).at(late()).money(0, DUE);
+    let home = given(gone).when(arrives(amd(DUE))).at(late()).money(0, DUE);
+    // It is the same money as before, and no more of it.
+    Given {
+        request: home.after,
+    }
+    .when(looked_up([captured("t1", amd(DUE))]))
+    .at(late())
+    .outcome(Outcome::Duplicate)
+    .then(Nothing);
 }
 
 #[test]
@@ -525,6 +533,18 @@ fn a_refund_told_elsewhere_is_known_when_the_money_comes_back_e15() {
     let facts = looked_up([failed.clone()]).observation;
     let elsewhere = moved_to(&empty.unwrap(), &facts, &Target::Attempt(1), &failed);
     assert_eq!(elsewhere, None);
+}
+
+#[test]
+fn a_part_that_arrived_is_told_as_a_whole_and_is_no_contradiction_e15() {
+    let arrived = given(pending()).when(arrives(amd(500))).at(open_time());
+    Given {
+        request: arrived.after,
+    }
+    .when(looked_up([captured("t1", amd(DUE))]))
+    .at(open_time())
+    .outcome(Outcome::Duplicate)
+    .then(Nothing);
 }
 
 #[test]
