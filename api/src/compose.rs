@@ -30,10 +30,12 @@ use crate::http::state::HttpState;
 use crate::telemetry::figures;
 use crate::work::supervise::{Stop, Stopper, stopper, supervise};
 use crate::work::{Health, apply_notifications, deliver, expire, follow_clients};
-use crate::work::{look_up, overrides};
+use crate::work::{look_up, overrides, transfers};
 
+mod loops;
 mod providers;
 
+use self::loops::Supervised;
 pub use self::providers::profile_mistakes;
 use self::providers::{http_out, providers};
 
@@ -282,6 +284,7 @@ pub async fn start_at(
         stop: &stop,
     };
     loops.push(supervised.run(apply_notifications::NAME, apply_notifications::run));
+    loops.push(supervised.run(transfers::NAME, transfers::run));
     loops.push(supervised.run(look_up::NAME, look_up::run));
     loops.push(supervised.run(expire::NAME, expire::run));
     loops.push(supervised.run(overrides::NAME, overrides::run));
@@ -368,37 +371,6 @@ async fn make_first_generations(app: &App) -> Result<(), StartError> {
         }
     }
     Ok(())
-}
-
-struct Supervised<'a> {
-    app: &'a Arc<App>,
-    health: &'a Arc<Health>,
-    clock: &'a Arc<dyn Clock>,
-    stop: &'a Stop,
-}
-
-impl Supervised<'_> {
-    fn run<F>(
-        &self,
-        name: &'static str,
-        work: impl Fn(Arc<App>, Arc<Health>, Stop) -> F + Send + 'static,
-    ) -> JoinHandle<()>
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let (app, health, stop) = (
-            Arc::clone(self.app),
-            Arc::clone(self.health),
-            self.stop.clone(),
-        );
-        supervise(
-            name,
-            Arc::clone(self.clock),
-            Arc::clone(self.health),
-            self.stop.clone(),
-            move || work(Arc::clone(&app), Arc::clone(&health), stop.clone()),
-        )
-    }
 }
 
 async fn tidy(state: Arc<HttpState>, clock: Arc<dyn Clock>, mut stop: Stop) {

@@ -128,6 +128,8 @@ pub struct Suspense {
     pub money: Unmatched,
     /// The case that asks a person.
     pub case: Option<CaseId>,
+    /// What is out of order.
+    pub kind: Option<ExceptionKind>,
     /// Who looks after it.
     pub assignee: Option<OperatorId>,
     /// What a person found that it is; `None` while it waits.
@@ -172,6 +174,7 @@ pub fn evolve(suspense: Option<Suspense>, event: &Event) -> Option<Suspense> {
             Event::Observed(money) => Some(Suspense {
                 money: money.clone(),
                 case: None,
+                kind: None,
                 assignee: None,
                 settlement: None,
             }),
@@ -184,7 +187,9 @@ pub fn evolve(suspense: Option<Suspense>, event: &Event) -> Option<Suspense> {
     match event {
         Event::Observed(_) | Event::ExceptionResolved { .. } => {}
         Event::Resolved(settlement) => known.settlement = Some(settlement.clone()),
-        Event::ExceptionOpened { case, .. } => known.case = Some(case.clone()),
+        Event::ExceptionOpened { case, kind, .. } => {
+            (known.case, known.kind) = (Some(case.clone()), Some(*kind));
+        }
         Event::ExceptionAssigned { to, .. } => known.assignee = to.clone(),
     }
     Some(known)

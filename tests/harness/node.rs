@@ -251,6 +251,18 @@ impl TestNode {
         self.node = Some(run(&self.settings, &self.clock).await);
     }
 
+    /// As [`TestNode::restart`], with use-cases called in between by a process that has no loops, as one
+    /// that dies right afterwards.
+    pub async fn restart_after_use(&mut self, work: impl AsyncFnOnce(&App)) {
+        if let Some(node) = self.node.take() {
+            node.stop().await;
+        }
+        let opened = compose::open(&self.settings, &by_admin()).await.unwrap();
+        work(&opened.app).await;
+        drop(opened);
+        self.node = Some(run(&self.settings, &self.clock).await);
+    }
+
     /// As [`TestNode::restart`], with other settings.
     pub async fn restart_with(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.settings);

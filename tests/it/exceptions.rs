@@ -612,7 +612,7 @@ async fn what_a_person_found_out_about_a_refund_ends_its_doubt_f6() {
             decided.unwrap()
         };
         let asked = decide(&late, How::Refund).await;
-        let refund = asked.refund.unwrap();
+        let refund = asked.refund().unwrap().clone();
         let why_not = "timeout".to_owned();
         for command in [
             Command::SubmitRefund {

@@ -8,6 +8,8 @@ use domain::ids::{
 use domain::pan::holds_card_number;
 use domain::payment::request::Case;
 use domain::payment::{Command, Request, Resolve};
+use domain::ports::Position;
+use domain::stream::{Category, StreamId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -17,6 +19,8 @@ use super::context::Context;
 use super::error::AppError;
 use super::observations::request_of;
 use super::requests::{Executed, Order};
+use super::transfers::Owner;
+use super::unmatched_cases::{DecidedSuspense, Finding, SuspenseCommand};
 
 /// Most characters of what a person says about a decision: it stands on each event of it.
 pub const WORDS_MAX: usize = 2_000;
@@ -33,9 +37,15 @@ pub enum CaseRefusal {
     /// The money would arrive in another currency than the one that is due there.
     #[error("the money is in another currency than the payment request that it would go to")]
     OtherCurrency,
-    /// Money that no request explains is decided on a stream of its own.
-    #[error("the case belongs to no payment request and is not decided this way")]
+    /// Live money pays no test, and the other way round.
+    #[error("one is live money and the other a test")]
+    OtherMode,
+    /// Money that no request explains is a request's, nobody's, or income.
+    #[error("money that no request explains is reassigned, given back or kept as income")]
     OfNoRequest,
+    /// Money of a request goes back by a refund of it.
+    #[error("money of a payment request goes back by a refund")]
+    OfARequest,
 }
 
 /// How a person decides, as they say it.
@@ -56,6 +66,8 @@ pub enum How {
     },
     /// The money is the shop's income.
     KeepAsIncome,
+    /// Money that no request explains went back, outside of the ledger.
+    GivenBack,
     /// There is nothing to do.
     Dismiss,
     /// What a person found out about a refund whose answer is not known.
@@ -127,7 +139,16 @@ pub type Why = (ReasonCode, Option<String>);
 
 /// A case after a decision.
 #[derive(Debug, Clone)]
-pub struct Decided {
+pub enum Decided {
+    /// One of a payment request.
+    OfRequest(Box<DecidedRequest>),
+    /// One of money that no request explains.
+    OfSuspense(Box<DecidedSuspense>),
+}
+
+/// A payment request after a decision on a case of it.
+#[derive(Debug, Clone)]
+pub struct DecidedRequest {
     /// The request.
     pub executed: Executed,
     /// The refund that was asked for.
@@ -139,7 +160,15 @@ pub struct Decided {
 impl Decided {
     /// What is told about it, the same to every repeat.
     pub fn shown(&self, id: &CaseId) -> Value {
-        let request = &self.executed.request;
+        let DecidedRequest {
+            executed,
+            refund,
+            transfer,
+        } = match self {
+            Self::OfRequest(decided) => &**decided,
+            Self::OfSuspense(decided) => return decided.shown(id),
+        };
+        let request = &executed.request;
         let case = request.cases().get(id);
         json!({
             "id": id, "payment_request_id": request.terms().id, "order_id": request.terms().order_id,
@@ -147,10 +176,40 @@ impl Decided {
             "state": if case.is_some_and(Case::open) { "open" } else { "resolved" },
             "assignee": case.and_then(|case| case.assignee.clone()),
             "resolution": case.and_then(|case| case.resolution),
-            "refund_id": self.refund, "transfer_id": self.transfer,
-            "status": request.label(), "version": self.executed.version,
+            "refund_id": refund, "transfer_id": transfer,
+            "status": request.label(), "version": executed.version,
         })
     }
+
+    /// The refund that was asked for.
+    pub fn refund(&self) -> Option<&RefundId> {
+        match self {
+            Self::OfRequest(decided) => decided.refund.as_ref(),
+            Self::OfSuspense(_) => None,
+        }
+    }
+
+    /// Position of the last event, for reading one's own writes.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::OfRequest(decided) => decided.executed.position,
+            Self::OfSuspense(decided) => decided.position,
+        }
+    }
+
+    /// True when the same command was done before.
+    pub fn replayed(&self) -> bool {
+        match self {
+            Self::OfRequest(decided) => decided.executed.replayed,
+            Self::OfSuspense(decided) => decided.replayed,
+        }
+    }
+}
+
+/// What a case is of.
+enum Subject {
+    Request(Box<Request>),
+    Suspense(StreamId),
 }
 
 impl App {
@@ -166,25 +225,35 @@ impl App {
         to: Option<OperatorId>,
         why: Option<Why>,
     ) -> Result<Decided, AppError> {
-        let request = self.request_of_case(merchant, id).await?;
+        let found = self.subject_of_case(merchant, id).await?;
         if let Some(person) = &to {
             self.person_of(merchant, person).await?;
         }
+        let reason = checked(why)?;
+        let request = match found {
+            Subject::Request(request) => request,
+            Subject::Suspense(stream) => {
+                let to = SuspenseCommand::Assign(to);
+                return self
+                    .decide_suspense(merchant, context, &stream, id, &to, reason)
+                    .await;
+            }
+        };
         let case = id.clone();
         let command = Command::AssignCase { case, to };
         let order = Order {
-            reason: checked(why)?,
+            reason,
             ..Order::of(&command)
         };
         let executed = self
             .execute_case(&request.terms().id, context, order)
             .await?;
         let (refund, transfer) = (None, None);
-        Ok(Decided {
+        Ok(Decided::OfRequest(Box::new(DecidedRequest {
             executed,
             refund,
             transfer,
-        })
+        })))
     }
 
     /// Decides a case. The same decision again leaves no event.
@@ -200,8 +269,17 @@ impl App {
         how: How,
         why: Why,
     ) -> Result<Decided, AppError> {
-        let request = self.request_of_case(merchant, id).await?;
+        let found = self.subject_of_case(merchant, id).await?;
         let reason = checked(Some(why))?;
+        let request = match found {
+            Subject::Request(request) => request,
+            Subject::Suspense(stream) => {
+                let finding = SuspenseCommand::Resolve(Finding::of(how)?);
+                return self
+                    .decide_suspense(merchant, context, &stream, id, &finding, reason)
+                    .await;
+            }
+        };
         let (mut refund, mut transfer) = (None, None);
         let how = match how {
             How::Accept { with } => Resolve::Accept { with },
@@ -221,12 +299,13 @@ impl App {
                     .await?
                     .is_none()
                 {
-                    self.may_receive(merchant, &request, id, &to).await?;
+                    self.may_be_reassigned(&request, id, &to).await?;
                 }
                 let transfer = drawn;
                 Resolve::Reassign { transfer, to }
             }
             How::KeepAsIncome => Resolve::KeepAsIncome,
+            How::GivenBack => return Err(CaseRefusal::OfARequest.into()),
             How::Dismiss => Resolve::Dismiss,
             How::RefundAnswer { settled, reversal } => Resolve::RefundAnswer { settled, reversal },
         };
@@ -239,11 +318,11 @@ impl App {
         let executed = self
             .execute_case(&request.terms().id, context, order)
             .await?;
-        Ok(Decided {
+        Ok(Decided::OfRequest(Box::new(DecidedRequest {
             executed,
             refund,
             transfer,
-        })
+        })))
     }
 
     async fn execute_case(
@@ -256,22 +335,26 @@ impl App {
         done.map_err(|taken| AppError::bug(format!("a case that claims {}", taken.ns)))
     }
 
-    /// The payment request whose case this is.
-    async fn request_of_case(
+    /// What the case is of.
+    async fn subject_of_case(
         &self,
         merchant: &MerchantId,
         id: &CaseId,
-    ) -> Result<Request, AppError> {
+    ) -> Result<Subject, AppError> {
         let stream = stream_of(id)?;
         let Some(request) = request_of(&stream) else {
             self.case(merchant, id).await?; // Of another merchant, or unknown: not found.
-            return Err(CaseRefusal::OfNoRequest.into());
+            if stream.category() != Category::Unmatched {
+                return Err(CaseRefusal::OfNoRequest.into());
+            }
+            return Ok(Subject::Suspense(stream));
         };
         let found = self.fold_request(&request, None).await?.state;
         let ours = |request: &Request| {
             request.terms().merchant == *merchant && request.cases().contains_key(id)
         };
-        found.filter(ours).ok_or_else(no_such_case)
+        let request = found.filter(ours).ok_or_else(no_such_case)?;
+        Ok(Subject::Request(Box::new(request)))
     }
 
     async fn person_of(&self, merchant: &MerchantId, id: &OperatorId) -> Result<(), AppError> {
@@ -282,29 +365,26 @@ impl App {
         }
     }
 
-    /// Money goes to a request of the same merchant and currency only.
-    async fn may_receive(
+    /// Money goes to a request of the same merchant, currency and mode only. Where the case holds none,
+    /// the domain refuses.
+    async fn may_be_reassigned(
         &self,
-        merchant: &MerchantId,
         source: &Request,
         case: &CaseId,
         to: &PaymentRequestId,
     ) -> Result<(), AppError> {
-        let target = self.fold_request(to, None).await?.state;
-        let target = target.filter(|target| target.terms().merchant == *merchant);
-        let target = target.ok_or(CaseRefusal::NoSuchTarget)?;
-        let capture = source
-            .cases()
-            .get(case)
-            .and_then(|case| case.capture.as_ref());
+        let known = source.cases().get(case);
+        let capture = known.and_then(|case| case.capture.as_ref());
         let money = capture.and_then(|key| source.capture(key));
-        match money {
-            Some((_, capture)) if !capture.amount.same_currency(target.terms().amount) => {
-                Err(CaseRefusal::OtherCurrency.into())
-            }
-            // Without money the domain refuses.
-            Some(_) | None => Ok(()),
-        }
+        let currency = money.map_or(source.terms().amount.currency(), |(_, money)| {
+            money.amount.currency()
+        });
+        let owner = Owner {
+            merchant: &source.terms().merchant,
+            mode: source.terms().mode,
+            currency,
+        };
+        self.may_receive(to, owner).await
     }
 
     /// An id of what follows from a decision: the same for every repeat of a command with a key. The

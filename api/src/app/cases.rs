@@ -15,6 +15,7 @@ use domain::payment::{CaptureKey, Command, Event, Request, decide, evolve};
 use domain::record::Envelope;
 use domain::stream::{Category, StreamId, Version};
 use domain::time::Timestamp;
+use domain::unmatched::{self, Suspense};
 use projections::ports::{Cell, Cursor, Test, ViewQuery};
 use projections::read::TypedPage;
 use projections::views::exceptions::{self, CaseRow, CaseState};
@@ -26,6 +27,7 @@ use super::case_decisions::Way;
 use super::error::AppError;
 use super::observations::request_of;
 use super::requests::pays_late;
+use super::unmatched_cases::Finding;
 
 /// What the review list is narrowed down to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -263,6 +265,17 @@ impl App {
             detail.add_money(request);
             detail.resolutions = self.ways(request, id, now).await?;
         }
+        if let Some(suspense) = in_suspense(&events)? {
+            let open = suspense.settlement.is_none();
+            let (minor, currency) = (
+                suspense.money.amount.minor(),
+                suspense.money.amount.currency(),
+            );
+            detail.money = Some(suspense.money.amount);
+            detail.holds = Some(Sum::new(if open { minor } else { 0 }, currency));
+            detail.held_by_refunds = Some(Sum::new(0, currency));
+            detail.resolutions = Finding::ways(&suspense);
+        }
         let open = detail.resolution.is_none();
         detail.overdue = open && now > detail.due;
         if !open {
@@ -357,7 +370,8 @@ impl CaseDetail {
             event.data.get("capture").and_then(Value::as_str) == Some(&capture.to_string())
         });
         let another_case = event.event_type.starts_with("Exception");
-        (of_its_money && !another_case).then_some("updated")
+        let settles = event.event_type == "UnmatchedPaymentResolved"; // It has no other money.
+        ((of_its_money || settles) && !another_case).then_some("updated")
     }
 
     fn add_money(&mut self, request: &Request) {
@@ -384,6 +398,19 @@ fn of_request(events: &[Envelope]) -> Result<Option<Request>, AppError> {
         request = evolve(request, &told);
     }
     Ok(request)
+}
+
+/// The money in suspense whose events these are; `None` for any other stream.
+fn in_suspense(events: &[Envelope]) -> Result<Option<Suspense>, AppError> {
+    let mut suspense = None;
+    for event in events {
+        if event.stream.category() != Category::Unmatched {
+            return Ok(None);
+        }
+        let told: unmatched::Event = decode(event).map_err(AppError::bug)?;
+        suspense = unmatched::evolve(suspense, &told);
+    }
+    Ok(suspense)
 }
 
 fn names_case(event: &Envelope, id: &CaseId) -> bool {

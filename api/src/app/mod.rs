@@ -19,6 +19,7 @@ pub mod expiry;
 mod late;
 pub mod links;
 pub mod look_ups;
+mod moved;
 pub mod notices;
 pub mod notifications;
 pub mod observations;
@@ -36,7 +37,9 @@ pub mod sessions;
 pub mod subscribers;
 mod suspense;
 pub mod tickets;
+pub mod transfers;
 pub mod unapplied_funds;
+pub mod unmatched_cases;
 pub mod views;
 
 use std::sync::Arc;

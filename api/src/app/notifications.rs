@@ -5,18 +5,21 @@ use domain::actor::Actor;
 use domain::ids::{MerchantId, PaymentRequestId, ProviderRef};
 use domain::notification::{self, Notification, settle, waited_long_enough};
 use domain::payment::claims::{order_ref_key, ref_key};
+use domain::payment::evidence::EvidenceClass;
 use domain::payment::exception::ExceptionKind;
 use domain::payment::fact::{Fact, FactKind, Observation};
 use domain::payment::{Command, Outcome, Target};
 use domain::ports::{AppendError, ClaimOwner, ClaimSpace};
-use domain::sealed::EvidenceRef;
+use domain::sealed::{EvidenceRef, KeyScope};
 use domain::stream::StreamId;
 
 use super::App;
 use super::context::Context;
 use super::error::AppError;
-use super::observations::request_of;
+use super::moved::Told;
+use super::observations::{Proof, RawProof, Source, request_of};
 use super::recorder::{Decision, Draft, RecordFailure};
+use super::suspense::Asked;
 
 /// Name of the loop that applies notifications; the actor of what follows from them is the
 /// provider.
@@ -28,6 +31,8 @@ enum Match {
     Known(PaymentRequestId, Target),
     /// It names a request of another merchant (row G6).
     OtherMerchant,
+    /// It names nothing but money of ours that goes back.
+    Money(Vec<Told>),
     /// Nothing explains it, so far.
     Nothing,
 }
@@ -64,44 +69,48 @@ impl App {
         );
         context.causation_id = cause.first().map(|recorded| recorded.record.event_id);
 
-        let (outcome, request, why) = match self.match_of(merchant, &known.observation).await? {
-            Match::Known(id, target) => {
-                let evidence = evidence_of("notification", &known.observation);
-                let observation = known.observation.clone();
-                let outcome = self
-                    .record_observation(&id, target, observation, config, evidence, &context)
-                    .await?;
-                if outcome == Outcome::Parked && waited_long_enough(known, self.recorder.now()) {
-                    let command = Command::OpenCase {
-                        kind: ExceptionKind::ReversalWithoutCapture,
-                        about: waited_for(&known.observation),
-                    };
-                    self.execute(&id, &context, &command).await?;
-                    let why = ExceptionKind::ReversalWithoutCapture.as_str().to_owned();
-                    (Outcome::Refused, Some(id), Some(why))
-                } else {
+        let (mut outcome, request, mut why) =
+            match self.match_of(merchant, &known.observation).await? {
+                Match::Known(id, target) => {
+                    let evidence = evidence_of("notification", &known.observation);
+                    let observation = known.observation.clone();
+                    let outcome = self
+                        .record_observation(&id, target, observation, config, evidence, &context)
+                        .await?;
                     (outcome, Some(id), None)
                 }
-            }
-            Match::OtherMerchant => {
-                let outcome = self
-                    .set_aside(stream, known, ExceptionKind::TenantMismatch, &context)
-                    .await?;
-                (outcome, None, Some("tenant_mismatch".to_owned()))
-            }
-            Match::Nothing if !speaks_of_money(known) => {
-                (Outcome::Stale, None, Some("no_reference".to_owned()))
-            }
-            Match::Nothing if !waited_long_enough(known, self.recorder.now()) => {
-                (Outcome::Parked, None, None)
-            }
-            Match::Nothing => {
-                let outcome = self
-                    .set_aside(stream, known, ExceptionKind::OrphanPayment, &context)
-                    .await?;
-                (outcome, None, Some("orphan_payment".to_owned()))
-            }
-        };
+                Match::OtherMerchant => {
+                    let outcome = self
+                        .set_aside(stream, known, ExceptionKind::TenantMismatch, &context)
+                        .await?;
+                    (outcome, None, Some("tenant_mismatch".to_owned()))
+                }
+                Match::Money(told) => {
+                    let request = told.first().map(|part| part.to.clone());
+                    let outcome = self.apply_to_money(stream, known, told, &context).await?;
+                    (outcome, request, None)
+                }
+                Match::Nothing if !speaks_of_money(known) => {
+                    (Outcome::Stale, None, Some("no_reference".to_owned()))
+                }
+                Match::Nothing if !waited_long_enough(known, self.recorder.now()) => {
+                    (Outcome::Parked, None, None)
+                }
+                Match::Nothing => {
+                    let outcome = self
+                        .set_aside(stream, known, ExceptionKind::OrphanPayment, &context)
+                        .await?;
+                    (outcome, None, Some("orphan_payment".to_owned()))
+                }
+            };
+        let too_long = outcome == Outcome::Parked && waited_long_enough(known, self.recorder.now());
+        if let (true, Some(id)) = (too_long, &request) {
+            let kind = ExceptionKind::ReversalWithoutCapture; // row C6
+            let about = waited_for(&known.observation);
+            self.execute(id, &context, &Command::OpenCase { kind, about })
+                .await?;
+            (outcome, why) = (Outcome::Refused, Some(kind.as_str().to_owned()));
+        }
         if let Some(event) = settle(known, outcome, request, why) {
             let decision = Decision {
                 stream,
@@ -164,13 +173,70 @@ impl App {
         // Row G3: it names a request of ours and an attempt that we never started.
         let named = ours.and_then(|reference| Some((request_named(reference)?, reference.clone())));
         let Some((id, reference)) = named else {
-            return Ok(Match::Nothing);
+            return self.match_of_money(observation).await;
         };
         match self.fold_request(&id, None).await?.state {
-            None => Ok(Match::Nothing),
+            None => self.match_of_money(observation).await,
             Some(request) if request.terms().merchant != *merchant => Ok(Match::OtherMerchant), // row G6
             Some(_) => Ok(Match::Known(id, Target::Foreign(reference))),
         }
+    }
+}
+
+impl App {
+    async fn match_of_money(&self, observation: &Observation) -> Result<Match, AppError> {
+        let told = self.told_of_money(observation).await?;
+        Ok(if told.is_empty() {
+            Match::Nothing
+        } else {
+            Match::Money(told)
+        })
+    }
+
+    /// Records that money of ours goes back, where the message names nothing but the money: it came
+    /// through suspense. What proves too little is asked about by the provider's own order.
+    async fn apply_to_money(
+        &self,
+        stream: &StreamId,
+        known: &Notification,
+        told: Vec<Told>,
+        context: &Context,
+    ) -> Result<Outcome, AppError> {
+        let (merchant, config, _) = self.account(&known.observation.account)?;
+        let (mut observation, mut told) = (known.observation.clone(), told);
+        let mut proof = Proof::Kept(evidence_of("notification", &observation));
+        if !config.rules().sufficient(observation.class) {
+            match self.asked_by_order(&observation).await? {
+                Asked::Nobody | Asked::NotFound => return Ok(Outcome::Refused),
+                Asked::Unknown => return Ok(Outcome::Parked),
+                Asked::Answered { facts, raw, media } => {
+                    let goes_back = |fact: &Fact| fact.kind.takes_back();
+                    observation.facts = facts.into_iter().filter(goes_back).collect();
+                    observation.class = EvidenceClass::LookedUp;
+                    let scope = KeyScope::Notification {
+                        merchant: merchant.clone(),
+                        stream: stream.clone(),
+                    };
+                    proof = Proof::Raw(RawProof {
+                        kind: "look_up",
+                        scope,
+                        media,
+                        raw,
+                    });
+                }
+            }
+            told = self.told_of_money(&observation).await?;
+            if told.is_empty() {
+                return Ok(Outcome::Refused);
+            }
+        }
+        let mut source = Source {
+            observation,
+            account: config,
+            proof,
+            context,
+        };
+        self.record_told(told, &mut source).await
     }
 }
 

@@ -8,7 +8,7 @@ use domain::payment::exception::ExceptionKind;
 use domain::payment::fact::Observation;
 use domain::payment::request::Closure;
 use domain::payment::{CaptureKey, Command, Event, Outcome, RecordFacts, Request, Target, record};
-use domain::ports::{ClaimOwner, ClaimSpace};
+use domain::ports::ClaimSpace;
 use domain::sealed::{EvidenceRef, KeyScope};
 use domain::stream::{Category, StreamId};
 
@@ -16,6 +16,7 @@ use super::App;
 use super::context::Context;
 use super::error::AppError;
 use super::late::Stand;
+use super::moved::{Holder, Told};
 use super::notifications::evidence_of;
 use super::requests::{FoundClaim, Once, Order};
 
@@ -48,8 +49,17 @@ impl From<EvidenceRef> for Proof {
     }
 }
 
+/// Where facts come from, the same for every part of an observation.
+pub(super) struct Source<'a> {
+    pub(super) observation: Observation,
+    pub(super) account: &'a ProviderAccount,
+    pub(super) proof: Proof,
+    pub(super) context: &'a Context,
+}
+
 impl App {
-    /// Records an observation on a request. A repeat changes nothing.
+    /// Records an observation on a request, and what of it is about money that went elsewhere where that
+    /// money is. A repeat changes nothing.
     ///
     /// # Errors
     /// [`AppError`]: outages only; no business rule refuses a fact.
@@ -62,18 +72,52 @@ impl App {
         proof: impl Into<Proof>,
         context: &Context,
     ) -> Result<Outcome, AppError> {
-        let (_, _, provider) = self.account(&account.account)?;
-        let mut proof = proof.into();
-        let mut facts = RecordFacts {
+        let first = Told::first(id.clone(), target, observation.facts.clone());
+        let mut source = Source {
             observation,
-            target,
+            account,
+            proof: proof.into(),
+            context,
+        };
+        self.record_told(vec![first], &mut source).await
+    }
+
+    /// Records parts of one observation, each at its request and where the money is that it is about.
+    pub(super) async fn record_told(
+        &self,
+        mut told: Vec<Told>,
+        source: &mut Source<'_>,
+    ) -> Result<Outcome, AppError> {
+        let mut outcome = Outcome::Duplicate;
+        while let Some(part) = told.pop() {
+            let (here, elsewhere) = self.record_part(&part, source).await?;
+            outcome = outcome.max(here);
+            told.extend(elsewhere);
+        }
+        Ok(outcome)
+    }
+
+    /// What became of one part here, and what is to be told elsewhere.
+    async fn record_part(
+        &self,
+        part: &Told,
+        source: &mut Source<'_>,
+    ) -> Result<(Outcome, Vec<Told>), AppError> {
+        let (id, context) = (&part.to, source.context);
+        let (_, _, provider) = self.account(&source.account.account)?;
+        let mut facts = RecordFacts {
+            observation: Observation {
+                facts: part.facts.clone(),
+                ..source.observation.clone()
+            },
+            target: part.target.clone(),
             rules: AccountRules {
                 asks_first: provider.inbound.asks_first(),
-                ..account.rules()
+                ..source.account.rules()
             },
             order_is_ours: false,
         };
-        let mut least = Outcome::Duplicate;
+        let (mut least, mut elsewhere) = (Outcome::Duplicate, vec![]);
         for _ in 0..DECIDE_AGAIN_MAX {
             let folded = self.fold_request(id, None).await?;
             let Some(request) = &folded.state else {
@@ -81,6 +125,15 @@ impl App {
                     what: "payment request",
                 });
             };
+            let passed_on = part.pass_on(request, &mut facts);
+            elsewhere.extend(passed_on.told);
+            if passed_on.waits {
+                least = Outcome::Parked;
+            }
+            let all_told = !elsewhere.is_empty() || passed_on.waits;
+            if all_told && facts.observation.facts.is_empty() {
+                return Ok((least, elsewhere));
+            }
             if let Some(order) = self.order_of_another(id, request, &facts).await? {
                 tracing::error!(payment_request_id = %id, "observation.order_of_another_request");
                 facts.target = Target::OtherOrder(order);
@@ -91,9 +144,12 @@ impl App {
             let recorded = record(request, &facts, now);
             let outcome = recorded.outcome.max(least);
             if recorded.events.is_empty() {
-                return Ok(outcome);
+                return Ok((outcome, elsewhere));
             }
-            let evidence = self.sealed(&mut proof, &mut facts.observation).await?;
+            let evidence = self
+                .sealed(&mut source.proof, &mut source.observation)
+                .await?;
+            facts.observation.commitment = source.observation.commitment;
             let command = Command::RecordFacts(Box::new(facts.clone()));
             let order = Order {
                 evidence: vec![evidence],
@@ -105,22 +161,24 @@ impl App {
                 ..Order::of(&command)
             };
             match self.decide_at(id, context, &order, folded, now).await? {
-                Once::Done(_) => return Ok(outcome),
+                Once::Done(_) => return Ok((outcome, elsewhere)),
                 // Somebody was faster; the next look sees what they did.
                 Once::Conflict => {}
                 Once::Taken(taken) => match taken.ns {
                     // Row E7: another request was created for the order meanwhile.
                     ClaimSpace::Ref | ClaimSpace::Order => {}
                     ClaimSpace::Ptx => {
-                        let reused = self.report_reused(id, &recorded.events, context).await?;
+                        let taken = self.taken_money(id, &recorded.events, context).await?;
                         facts.observation.facts.retain(|fact| {
-                            !reused.iter().any(|capture| {
+                            !taken.iter().any(|(capture, _)| {
                                 Some(&capture.transaction) == fact.transaction.as_ref()
                             })
                         });
-                        least = Outcome::Refused;
+                        if taken.iter().any(|(_, reused)| *reused) {
+                            least = least.max(Outcome::Refused);
+                        }
                         if facts.observation.facts.is_empty() {
-                            return Ok(least);
+                            return Ok((least, elsewhere));
                         }
                     }
                     ClaimSpace::Quote => {
@@ -214,16 +272,17 @@ impl App {
         Ok(None)
     }
 
-    /// Row G4: the money of some captures already pays another request. Both get a case, and none of
-    /// it moves; what is told beside it is looked at again.
-    async fn report_reused(
+    /// Captures whose claim another stream has, and whether that is row G4: the money is another
+    /// request's. Both get a case, and none of it moves; what is told beside it is looked at again. Money
+    /// that is on its way here is told twice, and no more.
+    async fn taken_money(
         &self,
         id: &PaymentRequestId,
         events: &[Event],
         context: &Context,
-    ) -> Result<Vec<CaptureKey>, AppError> {
+    ) -> Result<Vec<(CaptureKey, bool)>, AppError> {
         let this = StreamId::payment_request(id);
-        let mut reused = vec![];
+        let mut taken = vec![];
         for capture in events.iter().filter_map(captured) {
             let key = ptx_key(self.recorder.key(), &capture);
             let held = self
@@ -231,20 +290,25 @@ impl App {
                 .store()
                 .find_claim(ClaimSpace::Ptx, &key)
                 .await?;
-            let Some(ClaimOwner { owner, .. }) = held.filter(|held| held.owner != this) else {
+            if held.is_none_or(|held| held.owner == this) {
                 continue;
-            };
+            }
+            let holder = self.holder_of(&capture).await?;
+            if holder == Some(Holder::Request(id.clone())) {
+                taken.push((capture, false));
+                continue;
+            }
             let command = Command::OpenCase {
                 kind: ExceptionKind::TxnReused,
                 about: capture.to_string(),
             };
             self.execute(id, context, &command).await?;
-            if let Some(owner) = request_of(&owner) {
-                self.execute(&owner, context, &command).await?;
+            if let Some(Holder::Request(holder)) = holder {
+                self.execute(&holder, context, &command).await?;
             }
-            reused.push(capture);
+            taken.push((capture, true));
         }
-        Ok(reused)
+        Ok(taken)
     }
 }
 

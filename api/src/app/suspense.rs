@@ -16,10 +16,22 @@ use domain::unmatched::{self, Unmatched};
 use super::App;
 use super::context::Context;
 use super::error::AppError;
+use super::moved::Holder;
 use super::notifications::evidence_of;
-use super::observations::request_of;
 use super::pace::Admission;
 use super::recorder::{Decision, Draft, RecordFailure, Recorder};
+
+/// What the provider says of an order of its own.
+pub(super) enum Asked {
+    Nobody,
+    NotFound,
+    Unknown,
+    Answered {
+        facts: Vec<Fact>,
+        raw: Vec<u8>,
+        media: String,
+    },
+}
 
 impl App {
     /// Rows G1 and G6: money that no request explains goes into suspense. The provider is asked
@@ -32,37 +44,25 @@ impl App {
         context: &Context,
     ) -> Result<Outcome, AppError> {
         let observation = &known.observation;
-        let (merchant, config, adapter) = self.account(&observation.account)?;
+        let (merchant, config, _) = self.account(&observation.account)?;
         let mut observed = observation.clone();
         let mut evidence = vec![evidence_of("notification", observation)];
-        if let (Some(api), Some(order)) = (&adapter.api, first_order(observation)) {
-            let our_reference = first_reference(observation).unwrap_or_else(|| order.clone());
-            let question = LookUp {
-                our_reference,
-                provider_order_ref: Some(order),
-            };
-            if self.admission(&observation.account) != Admission::Go {
-                return Ok(Outcome::Parked);
-            }
-            let told = api.look_up(&question).await;
-            let now = self.recorder.clock().monotonic();
-            adapter.heard(&question.our_reference, &told, now);
-            match told {
-                LookUpOutcome::Answered { facts, raw, media } => {
-                    observed.facts = facts;
-                    observed.class = EvidenceClass::LookedUp;
-                    if observed.facts.iter().any(is_money) {
-                        let scope = KeyScope::Notification {
-                            merchant: merchant.clone(),
-                            stream: stream.clone(),
-                        };
-                        let facts = &observed.facts;
-                        observed.commitment = self.keep_raw(&scope, &media, &raw, facts).await?;
-                        evidence.push(evidence_of("look_up", &observed));
-                    }
+        match self.asked_by_order(observation).await? {
+            Asked::Nobody => {}
+            Asked::NotFound => return Ok(Outcome::Refused),
+            Asked::Unknown => return Ok(Outcome::Parked),
+            Asked::Answered { facts, raw, media } => {
+                observed.facts = facts;
+                observed.class = EvidenceClass::LookedUp;
+                if observed.facts.iter().any(is_money) {
+                    let scope = KeyScope::Notification {
+                        merchant: merchant.clone(),
+                        stream: stream.clone(),
+                    };
+                    let facts = &observed.facts;
+                    observed.commitment = self.keep_raw(&scope, &media, &raw, facts).await?;
+                    evidence.push(evidence_of("look_up", &observed));
                 }
-                LookUpOutcome::NotFound => return Ok(Outcome::Refused),
-                LookUpOutcome::Unknown { .. } => return Ok(Outcome::Parked),
             }
         }
         if !config.rules().sufficient(observed.class) {
@@ -91,6 +91,32 @@ impl App {
             );
         }
         Ok(outcome)
+    }
+
+    /// Asks the provider by its own order, where it can be asked.
+    pub(super) async fn asked_by_order(
+        &self,
+        observation: &Observation,
+    ) -> Result<Asked, AppError> {
+        let (_, _, adapter) = self.account(&observation.account)?;
+        let (Some(api), Some(order)) = (&adapter.api, first_order(observation)) else {
+            return Ok(Asked::Nobody);
+        };
+        let question = LookUp {
+            our_reference: first_reference(observation).unwrap_or_else(|| order.clone()),
+            provider_order_ref: Some(order),
+        };
+        if self.admission(&observation.account) != Admission::Go {
+            return Ok(Asked::Unknown);
+        }
+        let told = api.look_up(&question).await;
+        let now = self.recorder.clock().monotonic();
+        adapter.heard(&question.our_reference, &told, now);
+        Ok(match told {
+            LookUpOutcome::Answered { facts, raw, media } => Asked::Answered { facts, raw, media },
+            LookUpOutcome::NotFound => Asked::NotFound,
+            LookUpOutcome::Unknown { .. } => Asked::Unknown,
+        })
     }
 
     /// Writes it down once, and claims it: what is in suspense pays no request by itself later, and
@@ -140,8 +166,8 @@ impl App {
             Ok(_) | Err(RecordFailure::Append(AppendError::Conflict { .. })) => {
                 Ok(Outcome::Unmatched)
             }
-            Err(RecordFailure::Append(AppendError::ClaimTaken { owner, .. })) => {
-                if let Some(owner) = request_of(&owner) {
+            Err(RecordFailure::Append(AppendError::ClaimTaken { .. })) => {
+                if let Some(Holder::Request(owner)) = self.holder_of(&capture).await? {
                     let command = Command::OpenCase {
                         kind: ExceptionKind::TxnReused,
                         about: capture.to_string(),

@@ -142,6 +142,8 @@ enum Chosen {
     Reassign,
     /// The money is the shop's income.
     KeepAsIncome,
+    /// Money that no request explains went back, outside of the ledger.
+    GivenBack,
     /// There is nothing to do.
     Dismiss,
     /// What was found out about a refund whose answer is not known.
@@ -250,6 +252,7 @@ impl Resolve {
                 to: self.to.ok_or_else(|| Failure::usage("--to is needed"))?,
             },
             Chosen::KeepAsIncome => How::KeepAsIncome,
+            Chosen::GivenBack => How::GivenBack,
             Chosen::Dismiss => How::Dismiss,
             Chosen::RefundAnswer => How::RefundAnswer {
                 settled: self

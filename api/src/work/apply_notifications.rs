@@ -107,8 +107,8 @@ impl Loop {
         for recorded in page.events {
             match &*recorded.record.event_type {
                 "NotificationReceived" => self.apply(&recorded.stream).await?,
-                "AttemptStarted" | "AttemptRegistered" | "PaymentCaptured" | "RefundAccepted"
-                | "RefundSettled" | "RefundUncertain" => news = true,
+                "AttemptStarted" | "AttemptRegistered" | "PaymentCaptured" | "CaptureReceived"
+                | "RefundAccepted" | "RefundSettled" | "RefundUncertain" => news = true,
                 _ => {}
             }
             self.at = Some(recorded.position);

@@ -11,6 +11,9 @@ use serde::Serialize;
 pub struct Part {
     /// True when it works.
     pub ok: bool,
+    /// True when it works and a person must look at it all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub alarm: bool,
     /// When it last said something.
     pub at: Timestamp,
     /// What is wrong, or how far it is.
@@ -27,7 +30,31 @@ pub struct Health {
 impl Health {
     /// A part works.
     pub fn works(&self, name: &str, at: Timestamp, note: Option<String>) {
-        self.set(name, Part { ok: true, at, note });
+        let (ok, alarm) = (true, false);
+        self.set(
+            name,
+            Part {
+                ok,
+                alarm,
+                at,
+                note,
+            },
+        );
+    }
+
+    /// A part works, and something in it waits for a person. The ledger stays ready: what is wrong with
+    /// one thing must not turn the others away.
+    pub fn alarms(&self, name: &str, at: Timestamp, note: impl Into<String>) {
+        let (ok, alarm, note) = (true, true, Some(note.into()));
+        self.set(
+            name,
+            Part {
+                ok,
+                alarm,
+                at,
+                note,
+            },
+        );
     }
 
     /// A part is about to start: until it has worked once, the ledger is not ready.
@@ -41,6 +68,7 @@ impl Health {
             name,
             Part {
                 ok: false,
+                alarm: false,
                 at,
                 note: Some(note.into()),
             },
@@ -50,6 +78,8 @@ impl Health {
     fn set(&self, name: &str, part: Part) {
         metrics::gauge!("counterfoil_part_ok", "part" => name.to_owned())
             .set(f64::from(u8::from(part.ok)));
+        metrics::gauge!("counterfoil_part_alarm", "part" => name.to_owned())
+            .set(f64::from(u8::from(part.alarm)));
         if let Ok(mut parts) = self.parts.lock() {
             parts.insert(name.to_owned(), part);
         }

@@ -8,6 +8,7 @@ pub mod health;
 pub mod look_up;
 pub mod overrides;
 pub mod supervise;
+pub mod transfers;
 pub mod views;
 
 pub use health::Health;

@@ -192,6 +192,7 @@ fn how(fields: &mut Fields<'_>) -> Option<How> {
             to: fields.required("to")?,
         }),
         "keep_as_income" => Some(How::KeepAsIncome),
+        "given_back" => Some(How::GivenBack),
         "dismiss" => Some(How::Dismiss),
         "refund_answer" => {
             let settled = fields.required("settled");
@@ -204,7 +205,7 @@ fn how(fields: &mut Fields<'_>) -> Option<How> {
         _ => {
             fields.complain(
                 "resolution",
-                "must be accept, refund, reassign, keep_as_income, dismiss or refund_answer",
+                "must be accept, refund, reassign, keep_as_income, given_back, dismiss or refund_answer",
             );
             None
         }
@@ -232,10 +233,7 @@ fn case_id(path: Path<String>) -> Result<CaseId, Problem> {
 
 fn answer(decided: &Decided, id: &CaseId) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    let at = decided
-        .executed
-        .position
-        .map(|position| position.to_string());
-    position(&mut response, at, decided.executed.replayed);
+    let at = decided.position().map(|position| position.to_string());
+    position(&mut response, at, decided.replayed());
     response.json(decided.shown(id))
 }

@@ -28,7 +28,7 @@ pub(super) fn schemas() -> Value {
             "reason": text("A short code for why."), "text": text("Words; kept sealed.")
         })),
         "CaseDecision": object(&["resolution", "reason", "text"], json!({
-            "resolution": text("accept, refund, reassign, keep_as_income, dismiss or refund_answer."),
+            "resolution": text("accept, refund, reassign, keep_as_income, dismiss or refund_answer; of money that no request explains: reassign, given_back or keep_as_income."),
             "reason": text("A short code for why."), "text": text("Words, at most 2,000 characters; kept sealed."),
             "with": { "type": "array", "items": { "type": "string" }, "description": "Of accept: other cases of the request whose money counts as well." },
             "to": text("Of reassign: the payment request that gets the money."),
