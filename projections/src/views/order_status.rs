@@ -49,7 +49,7 @@ pub const TABLE: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "order_status",
-    version: 5,
+    version: 6,
     tables: &[TABLE, fold::TABLE],
 };
 
