@@ -77,7 +77,7 @@ fn common() -> Value {
             "attempts": { "type": "array", "items": { "type": "object" } },
             "verification": { "type": "object" },
             "unapplied_funds": { "type": "array", "items": reference("UnappliedFunds"), "description": "In the answer to a create: money that closed requests of the order still hold." },
-            "override": { "type": "object", "description": "The decision that it counts as paid by: proposal, state (unproven, unsubstantiated or proven) and prove_by." },
+            "override": { "type": "object", "description": "The decision that it counts as paid by: proposal, state (unproven, unsubstantiated, written_off or proven) and prove_by." },
             "cancelled_by": text("client, superseded or revoked."),
             "proposals": { "type": "array", "items": { "type": "object" }, "description": "Overrides and revocations that were proposed; never for bots." },
             "version": number("Version of the stream; the ETag.")

@@ -9,7 +9,7 @@ use super::command::Refusal;
 use super::event::{
     CaptureKey, Event, Grounds, Proposed, RejectedWhy, Resolution, VerificationMethod,
 };
-use super::exception::ExceptionKind;
+use super::exception::{Ending, ExceptionKind};
 use super::recording::Recording;
 use super::request::{Closure, Request};
 use crate::digest::Digest32;
@@ -86,6 +86,9 @@ pub enum Proof {
     /// Not in its time (row H6).
     #[serde(rename = "unsubstantiated")]
     Unsubstantiated,
+    /// Not, and a person expects none any more.
+    #[serde(rename = "written_off")]
+    WrittenOff,
     /// Yes (rows H5, H5b).
     #[serde(rename = "proven")]
     Proven,
@@ -121,9 +124,10 @@ impl Request {
     /// The override that it counts as paid by, and whether money proved it.
     pub fn override_standing(&self) -> Option<OverrideStanding> {
         let known = self.override_()?;
-        let state = match (self.unproven(), known.unsubstantiated) {
+        let state = match (self.unproven(), self.written_off(known)) {
             (false, _) => Proof::Proven,
-            (true, true) => Proof::Unsubstantiated,
+            (true, true) => Proof::WrittenOff,
+            (true, false) if known.unsubstantiated => Proof::Unsubstantiated,
             (true, false) => Proof::Unproven,
         };
         Some(OverrideStanding {
@@ -133,10 +137,20 @@ impl Request {
         })
     }
 
-    /// The override that money has not proved and whose time was not told to be over.
+    /// The override that money has not proved, that nobody wrote off, and whose time was not told to be
+    /// over.
     fn awaits_proof(&self) -> Option<&Override> {
         self.override_()
-            .filter(|known| !known.unsubstantiated && self.unproven())
+            .filter(|known| !known.unsubstantiated && self.unproven() && !self.written_off(known))
+    }
+
+    /// True when a person accepted that no money comes.
+    fn written_off(&self, known: &Override) -> bool {
+        self.cases().values().any(|case| {
+            case.kind.ends_by() == Ending::WriteOff
+                && case.about == known.proposal.as_str()
+                && case.resolution == Some(Resolution::Accepted)
+        })
     }
 }
 

@@ -81,7 +81,7 @@ pub const PENDING: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "timers",
-    version: 5,
+    version: 6,
     tables: &[EXPIRIES, OVERRIDES, LOOK_UPS, ASKED, PENDING, fold::TABLE],
 };
 

@@ -11,7 +11,7 @@ use crate::payment::event::{
 };
 use crate::payment::evidence::EvidenceClass;
 use crate::payment::exception::{ExceptionKind, Severity};
-use crate::payment::proposal::LAPSES_AFTER;
+use crate::payment::proposal::{LAPSES_AFTER, Proof};
 use crate::payment::request::Closure;
 use crate::payment::{
     BasisPart, BotLabel, Command, Event, Label, Outcome, Propose, Refusal, Resolve,
@@ -318,12 +318,28 @@ fn an_unproven_override_may_be_written_off_h6() {
         case: case_id(1),
         how: Resolve::Accept { with: vec![] },
     };
-    given(paid_by_override())
+    let written_off = given(paid_by_override())
         .when(accept)
         .at(open_time())
         .then([closed(1, Resolution::Accepted)])
         .label(Label::Paid)
         .money(0, 0);
+    let request = written_off.after.unwrap();
+    let standing = request.override_standing().unwrap();
+    assert_eq!(standing.state, Proof::WrittenOff);
+    // Nobody is asked about it again when its time is over; money proves it all the same.
+    assert_eq!(request.overrides_due(), None);
+    let check = |command, at| {
+        Given {
+            request: Some(request.clone()),
+        }
+        .when(command)
+        .at(at)
+    };
+    check(Command::CheckOverrides, prove_by()).then(Nothing);
+    let proved = check(signed([captured("t1", amd(DUE))]).into(), open_time());
+    let proved = proved.then([substantiated("t1")]).after.unwrap();
+    assert_eq!(proved.override_standing().unwrap().state, Proof::Proven);
     let dismiss = Command::ResolveCase {
         case: case_id(1),
         how: Resolve::Dismiss,
