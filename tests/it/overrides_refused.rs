@@ -3,7 +3,15 @@
 
 use std::time::Duration;
 
+use api::app::caller::{Caller, Who};
+use api::app::error::AppError;
+use api::app::overrides::{NewProposal, Verdict};
+use api::app::tickets;
 use domain::access::role::Role;
+use domain::ids::{OperatorId, ReasonCode};
+use domain::payment::event::Proposed;
+use domain::ports::Clock;
+use harness::money_world::MoneyWorld;
 use harness::people::{Person, grounds};
 use harness::shop::Shop;
 use serde_json::{Value, json};
@@ -196,25 +204,51 @@ async fn a_proposal_lapses_after_a_day_even_after_a_restart() {
     ann.proposes_revocation(&shop.node, &id).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// In memory and without loops, so that nobody else can look at it before.
+#[tokio::test]
 async fn a_proposal_that_no_loop_saw_lapses_when_it_is_approved_and_the_repeat_hears_the_same() {
-    let shop = Shop::open().await;
-    let (id, reference) = shop.waiting_for_payer("tea-1").await;
-    shop.tell(&shop.statement("captured", &reference)).await;
-    shop.paid(&id).await;
-    let (ann, mut bob) = two_persons(&shop).await;
-    let proposal = ann.proposes_revocation(&shop.node, &id).await;
-    shop.node.clock().leap(DAY);
-    bob.comes_back(&shop.node).await;
-    let path = format!("/v1/payment-requests/{id}/overrides/{proposal}/approve");
-    let ticket = bob.ticket(&shop.node, &proposal).await;
-    let body = json!({ "ticket": ticket, "reason": "checked_with_bank" });
+    let world = MoneyWorld::new();
+    let id = world.create("tea-1", "create", false).await;
+    let person = |name: &str| OperatorId::parse(name).unwrap();
+    let caller = |name: &str| Caller {
+        who: Who::Operator(person(name)),
+        ..world.caller().clone()
+    };
+    let why = || (ReasonCode::parse("bank_confirmed").unwrap(), None);
+    let (app, context) = (&world.app, world.context("propose"));
+    let new = NewProposal {
+        decision: Proposed::Pay,
+        why: why(),
+        evidence: vec![],
+    };
+    let made = app.propose(&caller("ann"), &context, &id, new).await;
+    let proposal = made.unwrap().proposal;
+    world.clock.advance(DAY);
+    let now = world.clock.now();
+    let until = now.plus(Duration::from_secs(1));
+    let ticket = tickets::issue(app.recorder.key(), &person("bob"), &proposal, until);
+    let (bob, context) = (caller("bob"), world.context("approve"));
     for _ in 0..2 {
-        let refused = bob.post_as(&shop.node, &path, "late", &body).await;
-        assert_eq!(refused.expect(409).code(), "proposal_lapsed");
+        let decided = app.decide_proposal(
+            &bob,
+            &context,
+            (&id, &proposal),
+            Verdict::Approve,
+            ticket.reveal(),
+            why(),
+        );
+        let Err(AppError::ProposalLapsed { changed }) = decided.await else {
+            panic!("it lapsed");
+        };
+        assert_eq!(changed, []);
     }
-    assert_eq!(shop.events(&id, "OverrideRejected").await, 1);
-    assert_eq!(shop.shown(&id).await["status"], "paid");
+    let events = world.events(&id).await;
+    let expected = [
+        "PaymentRequestCreated",
+        "OverrideProposed",
+        "OverrideRejected",
+    ];
+    assert_eq!(events, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
