@@ -268,8 +268,9 @@ impl Recording {
             ours.push((id.clone(), of_it));
             rest -= of_it;
         } else {
-            // A refund that is known by another id than the one told is not this one.
-            open.retain(|(_, refund)| reversal.is_none() || refund.reversal.is_none());
+            // A refund that is known by another id than the one told is not this one; a total holds
+            // whatever went.
+            open.retain(|(_, refund)| total || refund.reversal.is_none());
             let mut same = open.iter().filter(|(_, refund)| refund.minor == minor);
             if let Some((id, first)) = same.next() {
                 let called = |refund: &Refund| refund.state == RefundState::Submitted;

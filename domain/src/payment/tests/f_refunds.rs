@@ -555,3 +555,33 @@ fn a_total_that_names_one_refund_settles_the_others_that_it_holds_f4() {
         settled_for('a', Some("re_1"), 50_000, 0, 80_000),
     ]);
 }
+
+#[test]
+fn a_total_settles_whichever_of_our_refunds_is_left_f4() {
+    let two = and(
+        under_way(),
+        [
+            accepted('a', "re_1"),
+            requested('b', Part::Applied, 50_000),
+            submitted('b'),
+            accepted('b', "re_2"),
+        ],
+    );
+    let first = given(two)
+        .when(signed([refunded_so_far("t1", 50_000)]))
+        .at(open_time());
+    // The total that comes with the news of the one that counts as settled holds the other.
+    let total = of(
+        "t1",
+        FactKind::Refunded {
+            amount: RefundAmount::Cumulative(sum(100_000)),
+            reversal: Some(reference("re_0")),
+        },
+    );
+    let both = go_on(first)
+        .when(looked_up([total]))
+        .at(open_time())
+        .money(50_000, 0);
+    let request = both.after.unwrap();
+    assert!(!request.refund_pending() && !request.in_review());
+}
