@@ -16,6 +16,8 @@ use domain::ports::{
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 
+mod refunds;
+
 use super::pointer::{AmountUnit, money, reference, text, time};
 use super::signature::standard_webhooks;
 
@@ -88,6 +90,9 @@ fn fact(body: &Value) -> Option<Fact> {
         },
         "refunded" => FactKind::Refunded {
             amount: RefundAmount::Delta(money(body, "/refunded", "/currency", AmountUnit::Minor)?),
+            reversal: reference(body, "/reversal"),
+        },
+        "refund_failed" => FactKind::RefundFailed {
             reversal: reference(body, "/reversal"),
         },
         _ => FactKind::Unknown,

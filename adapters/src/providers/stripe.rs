@@ -11,6 +11,8 @@ use domain::ports::{
 use domain::time::Timestamp;
 use serde_json::Value;
 
+pub mod refunds;
+
 use super::pointer::{reference, text, time};
 use super::signature::stripe;
 use super::sim::plain_answer;
@@ -76,7 +78,7 @@ fn fact(event: &Value) -> Option<Fact> {
                 Some(_) | None => FactKind::Unknown,
             }
         }
-        _ => return None,
+        other => refunds::failed(other, object)?,
     };
     let reference_of = |pointers: &[&str]| {
         pointers
@@ -89,14 +91,14 @@ fn fact(event: &Value) -> Option<Fact> {
         FactKind::Refunded { .. } => reference(object, "/id"),
         FactKind::DisputeOpened { .. }
         | FactKind::DisputeWon { .. }
-        | FactKind::DisputeLost { .. } => reference(object, "/charge"),
+        | FactKind::DisputeLost { .. }
+        | FactKind::RefundFailed { .. } => reference(object, "/charge"),
         FactKind::Registered
         | FactKind::Processing
         | FactKind::Declined
         | FactKind::SessionExpired
         | FactKind::Unknown
-        | FactKind::Voided { .. }
-        | FactKind::RefundFailed { .. } => None,
+        | FactKind::Voided { .. } => None,
     };
     Some(Fact {
         alias_of: None,

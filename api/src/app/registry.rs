@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use domain::config::{MerchantConfig, ProviderAccount};
 use domain::ids::{AccountSlug, MerchantId, ProviderRef};
-use domain::ports::{InboundProvider, LookUpOutcome, ProviderApi};
+use domain::ports::{InboundProvider, LookUpOutcome, ProviderApi, RefundApi};
 
 use super::pace::Pace;
 
-/// The two halves of an account's adapter.
+/// The parts of an account's adapter.
 #[derive(Clone)]
 pub struct Provider {
     /// Authenticates and reads notifications.
     pub inbound: Arc<dyn InboundProvider>,
     /// Registers and looks up, where the provider can be called.
     pub api: Option<Arc<dyn ProviderApi>>,
+    /// Gives money back, where the provider does so on call.
+    pub refunds: Option<Arc<dyn RefundApi>>,
     /// How fast it is asked. One for all copies of an account.
     pub pace: Arc<Pace>,
     /// Origins (`https://pay.example`) that its payment page may have. Payers are sent nowhere else.

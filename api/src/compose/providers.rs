@@ -8,9 +8,10 @@ use adapters::providers::generic::{GenericApi, GenericInbound, Profile};
 use adapters::providers::idram::{self, IdramApi, IdramInbound};
 use adapters::providers::sim::{SimApi, SimInbound};
 use adapters::providers::stripe::StripeInbound;
+use adapters::providers::stripe::refunds::{self, StripeRefunds};
 use domain::config::ProviderAccount;
 use domain::ids::AccountSlug;
-use domain::ports::{Clock, HttpOut, ProviderApi, Secrets};
+use domain::ports::{Clock, HttpOut, ProviderApi, RefundApi, Secrets};
 use url::Url;
 
 use super::{StartError, part};
@@ -64,8 +65,31 @@ fn provider(
                 .ok_or_else(|| unusable("has no url"))?;
             let http = http_out(&connection.allow_networks, connection.danger_allow_http)?;
             let (merchant, slug) = (config.merchant.clone(), account.account.clone());
-            let api = SimApi::new(
+            let api = Arc::new(SimApi::new(
                 url,
+                merchant,
+                slug,
+                http,
+                Arc::clone(secrets),
+                Arc::clone(clock),
+            ));
+            Ok(Provider {
+                inbound: Arc::new(SimInbound),
+                api: Some(Arc::clone(&api) as Arc<dyn ProviderApi>),
+                pace,
+                refunds: Some(api as Arc<dyn RefundApi>),
+                pay_origins,
+            })
+        }
+        "stripe" => {
+            let http = http_out(
+                connection.map_or(&[], |c| &c.allow_networks),
+                connection.is_some_and(|c| c.danger_allow_http),
+            )?;
+            let url = connection.and_then(|connection| connection.url.as_deref());
+            let (merchant, slug) = (config.merchant.clone(), account.account.clone());
+            let refunds = StripeRefunds::new(
+                url.unwrap_or(refunds::URL),
                 merchant,
                 slug,
                 http,
@@ -73,9 +97,10 @@ fn provider(
                 Arc::clone(clock),
             );
             Ok(Provider {
-                inbound: Arc::new(SimInbound),
-                api: Some(Arc::new(api) as Arc<dyn ProviderApi>),
+                inbound: Arc::new(StripeInbound),
+                api: None,
                 pace,
+                refunds: Some(Arc::new(refunds)),
                 pay_origins,
             })
         }
@@ -92,15 +117,10 @@ fn provider(
                 inbound: Arc::new(IdramInbound),
                 api: Some(Arc::new(IdramApi::new(page, payee)) as Arc<dyn ProviderApi>),
                 pace,
+                refunds: None,
                 pay_origins,
             })
         }
-        "stripe" => Ok(Provider {
-            inbound: Arc::new(StripeInbound),
-            api: None,
-            pace,
-            pay_origins,
-        }),
         "generic" => {
             let profile = connection.and_then(|connection| connection.profile.clone());
             let profile = profile.ok_or_else(|| unusable("has no profile"))?;
@@ -134,6 +154,7 @@ fn provider(
                 inbound: Arc::new(GenericInbound::new(profile)),
                 api,
                 pace,
+                refunds: None,
                 pay_origins,
             })
         }

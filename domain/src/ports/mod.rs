@@ -6,6 +6,7 @@ mod keys;
 mod passwords;
 mod position;
 mod provider;
+mod refunds;
 mod world;
 
 pub use event_store::{
@@ -24,4 +25,5 @@ pub use provider::{
     LookUpOutcome, NotUnderstood, PayForm, ProviderAnswer, ProviderApi, Question, RegisterOutcome,
     Registration, Rejected, SessionEnd,
 };
+pub use refunds::{RefundApi, RefundOrder, RefundOutcome};
 pub use world::{Clock, Entropy};
