@@ -63,7 +63,7 @@ pub(super) enum Command {
   counterfoil sim-provider --secret-file sim.secret --api-key-file sim.key
   counterfoil sim-provider --secret-file sim.secret --api-key-file sim.key --script pay
 
-Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder, late, slow, register, lookup
+Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder, late, slow, register, lookup, refund
 (with after 2s, again x3, amount=100.00, currency=USD, account=other, status=declined ...).")]
     SimProvider(super::sim::Sim),
     /// API clients and their tokens.

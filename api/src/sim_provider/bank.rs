@@ -8,6 +8,7 @@ use domain::ids::ProviderRef;
 use domain::money::Money;
 use domain::time::Timestamp;
 
+use super::refunds::Refund;
 use super::script::{Changes, Script};
 
 /// More orders than these are refused.
@@ -82,6 +83,8 @@ pub struct Order {
     pub declined_at: Option<Timestamp>,
     /// What was taken.
     pub captures: Vec<Capture>,
+    /// What the merchant asked to be given back.
+    pub refunds: Vec<Refund>,
 }
 
 impl Order {
@@ -158,6 +161,12 @@ pub enum BankRefusal {
     /// Paid, or its session is over.
     #[error("the order can no longer be paid or cancelled")]
     Closed,
+    /// More than was taken and did not go back.
+    #[error("so much was not taken")]
+    OverRefund,
+    /// The script says so.
+    #[error("the refund is declined")]
+    Declined,
 }
 
 /// All orders.
@@ -203,6 +212,7 @@ impl Bank {
             cancelled_at: None,
             declined_at: None,
             captures: vec![],
+            refunds: vec![],
         };
         self.by_reference.insert(new.our_reference, id.clone());
         self.orders.insert(id, order.clone());
@@ -217,7 +227,7 @@ impl Bank {
             .or_else(|| self.orders.get(self.by_reference.get(&name)?))
     }
 
-    fn find_mut(&mut self, name: &str) -> Result<&mut Order, BankRefusal> {
+    pub(super) fn find_mut(&mut self, name: &str) -> Result<&mut Order, BankRefusal> {
         let id = self
             .find(name)
             .map(|order| order.id.clone())

@@ -33,6 +33,11 @@ pub enum What {
     Expired,
     /// The merchant closed it.
     Cancelled,
+    /// Money went back.
+    Refunded {
+        /// How much, for people.
+        amount: String,
+    },
     /// The ledger asked.
     LookedUp,
     /// A message was sent.

@@ -7,6 +7,7 @@ use domain::time::Timestamp;
 use serde::Serialize;
 
 use super::bank::{Capture, Order};
+use super::refunds::{Refund, RefundStanding};
 use super::script::Changes;
 
 /// One statement. Amounts are minor units as decimal text.
@@ -30,6 +31,12 @@ pub struct Statement {
     /// Digits after the point of one major unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exponent: Option<u8>,
+    /// How much went back, or was to go back, of a refund.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refunded: Option<String>,
+    /// The refund.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reversal: Option<ProviderRef>,
     /// The merchant account.
     pub payee: String,
     /// `live` or `test`.
@@ -58,6 +65,8 @@ impl Identity {
             amount: None,
             currency: None,
             exponent: None,
+            refunded: None,
+            reversal: None,
             payee: self.payee.clone(),
             mode: self.mode,
             occurred_at: at,
@@ -73,16 +82,34 @@ impl Identity {
         }
     }
 
-    /// The truth at `now`: every capture; without one, where the order stands.
+    /// What a refund came to; nothing while it is under way.
+    pub fn of_refund(&self, order: &Order, refund: &Refund) -> Option<Statement> {
+        let status = match refund.standing {
+            RefundStanding::Pending => return None,
+            RefundStanding::Done => "refunded",
+            RefundStanding::Failed => "refund_failed",
+        };
+        let currency = refund.amount.currency();
+        Some(Statement {
+            transaction: Some(refund.transaction.clone()),
+            currency: Some(currency.code()),
+            exponent: Some(currency.exponent()),
+            refunded: Some(refund.amount.minor().to_string()),
+            reversal: Some(refund.id.clone()),
+            ..self.plain(order, status, refund.since)
+        })
+    }
+
+    /// The truth at `now`: every capture and what went back of it; without one, where the order stands.
     pub fn truth(&self, order: &Order, now: Timestamp) -> Vec<Statement> {
         if order.captures.is_empty() {
             return vec![self.plain(order, order.standing(now).as_str(), order.since(now))];
         }
-        order
-            .captures
-            .iter()
-            .map(|capture| self.captured(order, capture))
-            .collect()
+        let taken = order.captures.iter();
+        let taken = taken.map(|capture| self.captured(order, capture));
+        let given_back = order.refunds.iter();
+        let given_back = given_back.filter_map(|refund| self.of_refund(order, refund));
+        taken.chain(given_back).collect()
     }
 }
 

@@ -13,6 +13,8 @@
 //! | `POST /orders` | yes | `{our_reference, amount, currency, description, session_s, script?}` -> 201 `{order, pay_url, session_expires_at}`; the same again -> 200 |
 //! | `GET /orders/{order or our_reference}` | yes | look-up: `{order, our_reference, statements: [...]}` |
 //! | `POST /orders/{..}/cancel` | yes | closes the session; 409 when money was taken |
+//! | `POST /refunds` | yes | `{refund, transaction, amount, currency}` -> 201 `{refund, statements: [...]}`; keyed on `refund`: the same again -> 200 and no more money |
+//! | `GET /refunds/{refund}` | yes | look-up; 404 when the bank has none of this id, no statement while it is under way |
 //! | `PUT /orders/{..}/script` | yes | another script for this order, as text; it begins now |
 //! | `GET`, `PUT /script` | yes | the script of orders to come |
 //! | `GET /orders` | yes | every order, with its truth |
@@ -20,7 +22,7 @@
 //! | `GET /health` | no | 200 |
 //!
 //! A statement, in messages and look-ups: `{status, order, our_reference, transaction, amount,
-//! currency, exponent, payee, mode, occurred_at}`; amounts are minor units as text. A message that is
+//! currency, exponent, refunded, reversal, payee, mode, occurred_at}`; amounts are minor units as text. A message that is
 //! not answered with 2xx is sent again after 1 s, 5 s, 30 s, 2 min and 10 min, with the same id and
 //! body and a new time.
 //!
@@ -62,6 +64,9 @@
 //! | `slow 5s` | every answer of the API takes so long |
 //! | `register down`, `register lost`, `register slow 3s` | 503 and nothing made; made, and 504; made, and a slow answer |
 //! | `lookup down`, `lookup lost`, `lookup slow 10s` | the same for look-ups |
+//! | `refund down`, `refund lost`, `refund slow 3s` | the same for the call of a refund |
+//! | `refund declined` | the bank gives nothing back |
+//! | `refund after 5s`, `refund fails after 5s` | a refund is accepted, and done or failed later |
 //! | `lookup account=other` | look-ups lie as well |
 //!
 //! `pay; notify again x3` is a duplicate, `pay; reorder` is out of order, `pay; lose` leaves the
@@ -74,6 +79,7 @@ mod mail;
 mod message;
 mod page;
 mod parse;
+mod refunds;
 mod routes;
 mod script;
 mod teller;
@@ -92,6 +98,7 @@ pub use bank::{BankRefusal, Capture, Order, Standing};
 pub use happening::{Happening, What};
 pub use message::{Identity, Statement};
 pub use parse::ScriptError;
+pub use refunds::{Fate, Refund, RefundStanding};
 pub use script::{Act, Answering, Changes, Choice, Message, Plan, Script, When};
 pub use teller::{Hands, Signer};
 

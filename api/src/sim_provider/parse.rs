@@ -6,11 +6,13 @@ use domain::ids::ProviderRef;
 use domain::money::Currency;
 use domain::payment::evidence::Mode;
 
+use super::refunds::Fate;
 use super::script::{Act, Answering, Changes, Choice, Message, Plan, Script, When};
 
 /// The words a step begins with.
 const STEPS: &[&str] = &[
     "pay", "decline", "leave", "notify", "lose", "reorder", "late", "slow", "register", "lookup",
+    "refund",
 ];
 /// The fields that can be changed.
 const FIELDS: &[&str] = &[
@@ -150,13 +152,14 @@ fn one_step(script: &mut Script, words: &mut Words<'_>) -> Result<(), String> {
             Ok(())
         }
         "register" => {
-            script.register = answering(words)?;
+            script.register = answering(words, &[])?;
             Ok(())
         }
+        "refund" => refund(script, words),
         "lookup" => {
             let changed = words.rest.peek().is_some_and(|word| word.contains('='));
             if !changed {
-                script.look_up = answering(words)?;
+                script.look_up = answering(words, &[])?;
                 return Ok(());
             }
             let changes = &mut script.look_up_changes;
@@ -251,12 +254,30 @@ fn times(words: &mut Words<'_>) -> Result<u32, String> {
     times.ok_or_else(|| format!("{word:?} is not a number of times like x3, at most x{MOST}"))
 }
 
-fn answering(words: &mut Words<'_>) -> Result<Answering, String> {
+/// What becomes of it, or how its call is answered.
+fn refund(script: &mut Script, words: &mut Words<'_>) -> Result<(), String> {
+    if words.take("declined") {
+        script.refund_fate = Fate::Declined;
+    } else if words.take("after") {
+        script.refund_fate = Fate::DoneAfter(words.duration()?);
+    } else if words.take("fails") {
+        if !words.take("after") {
+            return Err("after \"refund fails\" stands \"after\" and a length".to_owned());
+        }
+        script.refund_fate = Fate::FailsAfter(words.duration()?);
+    } else {
+        script.refund = answering(words, &["declined", "after", "fails"])?;
+    }
+    Ok(())
+}
+
+/// `others` may stand here as well.
+fn answering(words: &mut Words<'_>, others: &[&str]) -> Result<Answering, String> {
     match words.next() {
         Some("down") => Ok(Answering::Down),
         Some("lost") => Ok(Answering::Lost),
         Some("slow") => words.duration().map(Answering::Slow),
-        Some(word) => Err(unknown(word, &["down", "lost", "slow"])),
+        Some(word) => Err(unknown(word, &[&["down", "lost", "slow"], others].concat())),
         None => Err("\"down\", \"lost\" or \"slow\" is missing".to_owned()),
     }
 }

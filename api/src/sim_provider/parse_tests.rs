@@ -68,6 +68,12 @@ fn every_word_is_read() {
         "lookup down",
         "lookup slow 10s",
         "lookup account=other amount=1",
+        "refund down",
+        "refund lost",
+        "refund slow 3s",
+        "refund declined",
+        "refund after 2s",
+        "refund fails after 500ms",
     ] {
         let script = parsed(text);
         assert_ne!(script, Script::default(), "{text}");
@@ -98,6 +104,14 @@ fn a_mistake_is_named_with_its_step_and_the_nearest_word() {
         (
             "lookup dwn",
             r#"step 1: "dwn" is not known; is "down" meant?"#,
+        ),
+        (
+            "refund declind",
+            r#"step 1: "declind" is not known; is "declined" meant?"#,
+        ),
+        (
+            "refund fails",
+            r#"step 1: after "refund fails" stands "after" and a length"#,
         ),
         (
             "explode",
@@ -231,6 +245,15 @@ fn answering() -> impl Strategy<Value = Answering> {
     ]
 }
 
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        Just(Fate::Done),
+        Just(Fate::Declined),
+        length().prop_map(Fate::DoneAfter),
+        length().prop_map(Fate::FailsAfter)
+    ]
+}
+
 fn script() -> impl Strategy<Value = Script> {
     let act = (
         prop_oneof![
@@ -261,9 +284,14 @@ fn script() -> impl Strategy<Value = Script> {
             any::<bool>(),
         ),
         (slow, answering(), answering(), changes()),
+        (answering(), fate()),
     )
         .prop_map(
-            |((page, acts, reorder, late), (slow, register, look_up, look_up_changes))| Script {
+            |(
+                (page, acts, reorder, late),
+                (slow, register, look_up, look_up_changes),
+                (refund, refund_fate),
+            )| Script {
                 page,
                 acts,
                 reorder,
@@ -272,6 +300,8 @@ fn script() -> impl Strategy<Value = Script> {
                 register,
                 look_up,
                 look_up_changes,
+                refund,
+                refund_fate,
             },
         )
 }

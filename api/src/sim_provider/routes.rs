@@ -19,6 +19,7 @@ use crate::http::csp;
 use super::bank::{BankRefusal, NewOrder, Order, SESSION_MAX};
 use super::happening::What;
 use super::page;
+use super::refunds;
 use super::script::{Answering, Choice, Script};
 use super::teller::Teller;
 
@@ -59,6 +60,8 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         .route("/orders/{name}", web::get().to(look_up))
         .route("/orders/{name}/cancel", web::post().to(cancel))
         .route("/orders/{name}/script", web::put().to(set_order_script))
+        .route("/refunds", web::post().to(refunds::give_back))
+        .route("/refunds/{refund}", web::get().to(refunds::look_up))
         .route("/script", web::get().to(script))
         .route("/script", web::put().to(set_script))
         .route("/pay/{name}", web::get().to(show))
@@ -338,7 +341,7 @@ fn html(mut answer: HttpResponseBuilder, markup: Markup) -> HttpResponse {
         .body(markup.into_string())
 }
 
-fn authentic(request: &HttpRequest, state: &State) -> bool {
+pub(super) fn authentic(request: &HttpRequest, state: &State) -> bool {
     let value = request
         .headers()
         .get(header::AUTHORIZATION)
@@ -353,7 +356,7 @@ fn refusal(mut answer: HttpResponseBuilder, error: &str, message: &str) -> HttpR
     answer.json(json!({ "error": error, "message": message }))
 }
 
-fn unauthorized() -> HttpResponse {
+pub(super) fn unauthorized() -> HttpResponse {
     refusal(
         HttpResponse::Unauthorized(),
         "unauthorized",
@@ -361,26 +364,28 @@ fn unauthorized() -> HttpResponse {
     )
 }
 
-fn unprocessable(error: &str, message: &str) -> HttpResponse {
+pub(super) fn unprocessable(error: &str, message: &str) -> HttpResponse {
     refusal(HttpResponse::UnprocessableEntity(), error, message)
 }
 
-fn down() -> HttpResponse {
+pub(super) fn down() -> HttpResponse {
     let mut answer = HttpResponse::ServiceUnavailable();
     answer.insert_header((header::RETRY_AFTER, "1"));
     refusal(answer, "down", "the script says so")
 }
 
-fn lost() -> HttpResponse {
+pub(super) fn lost() -> HttpResponse {
     refusal(HttpResponse::GatewayTimeout(), "lost", "the script says so")
 }
 
-fn refused_by(refused: BankRefusal) -> HttpResponse {
+pub(super) fn refused_by(refused: BankRefusal) -> HttpResponse {
     let (answer, error) = match refused {
         BankRefusal::ReferenceUsed => (HttpResponse::Conflict(), "reference_used"),
         BankRefusal::Full => (HttpResponse::InsufficientStorage(), "full"),
         BankRefusal::Unknown => (HttpResponse::NotFound(), "unknown_order"),
         BankRefusal::Closed => (HttpResponse::Conflict(), "closed"),
+        BankRefusal::OverRefund => (HttpResponse::UnprocessableEntity(), "over_refund"),
+        BankRefusal::Declined => (HttpResponse::UnprocessableEntity(), "declined"),
     };
     refusal(answer, error, &refused.to_string())
 }

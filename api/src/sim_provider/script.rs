@@ -8,6 +8,8 @@ use domain::ids::ProviderRef;
 use domain::money::{Currency, Money, MoneyError};
 use domain::payment::evidence::Mode;
 
+use super::refunds::Fate;
+
 /// The behaviour of the provider towards one order. The default is an honest provider whose payer
 /// uses the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,8 +26,12 @@ pub struct Script {
     pub slow: Duration,
     /// How registration is answered.
     pub register: Answering,
-    /// How a look-up is answered.
+    /// How a look-up of an order or a refund is answered.
     pub look_up: Answering,
+    /// How the call of a refund is answered.
+    pub refund: Answering,
+    /// What becomes of a refund.
+    pub refund_fate: Fate,
     /// What a look-up states instead of the truth.
     pub look_up_changes: Changes,
 }
@@ -219,6 +225,15 @@ impl fmt::Display for Script {
         }
         steps.extend(answering_step("register", self.register));
         steps.extend(answering_step("lookup", self.look_up));
+        steps.extend(answering_step("refund", self.refund));
+        match self.refund_fate {
+            Fate::Done => {}
+            Fate::Declined => steps.push("refund declined".to_owned()),
+            Fate::DoneAfter(duration) => steps.push(format!("refund after {}", length(duration))),
+            Fate::FailsAfter(duration) => {
+                steps.push(format!("refund fails after {}", length(duration)));
+            }
+        }
         if self.look_up_changes != Changes::default() {
             steps.push(format!("lookup{}", self.look_up_changes));
         }

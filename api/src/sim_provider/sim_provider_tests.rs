@@ -774,3 +774,6 @@ async fn it_does_not_start_without_a_key_or_on_a_taken_address() {
     assert!(!format!("{:?}", options(free, "s3cret")).contains("s3cret"));
     world.bank.stop().await;
 }
+
+#[path = "refunds_tests.rs"]
+mod refunds;
