@@ -30,7 +30,7 @@ use crate::http::state::HttpState;
 use crate::telemetry::figures;
 use crate::work::supervise::{Stop, Stopper, stopper, supervise};
 use crate::work::{Health, apply_notifications, deliver, expire, follow_clients};
-use crate::work::{look_up, overrides, transfers};
+use crate::work::{look_up, overrides, refund, transfers};
 
 mod loops;
 mod providers;
@@ -286,6 +286,7 @@ pub async fn start_at(
     loops.push(supervised.run(apply_notifications::NAME, apply_notifications::run));
     loops.push(supervised.run(transfers::NAME, transfers::run));
     loops.push(supervised.run(look_up::NAME, look_up::run));
+    loops.push(supervised.run(refund::NAME, refund::run));
     loops.push(supervised.run(expire::NAME, expire::run));
     loops.push(supervised.run(overrides::NAME, overrides::run));
     if settings.delivery.enabled {

@@ -33,13 +33,15 @@ use domain::payment::evidence::Mode;
 use domain::payment::exception::ExceptionKind;
 use domain::payment::fact::{Fact, FactKind};
 use domain::ports::{
-    Clock, LookUp, LookUpOutcome, ProviderApi, RegisterOutcome, Registration, SessionEnd,
+    Clock, LookUp, LookUpOutcome, ProviderApi, RefundApi, RegisterOutcome, Registration, SessionEnd,
 };
 use domain::stream::{StreamId, Version};
 use domain::time::Timestamp;
 use projections::ports::At;
 use projections::views::timers::{self, TimersView};
 use tokio::sync::watch;
+
+use crate::refund_bank::RefundBank;
 
 const ACCOUNTS: [&str; 3] = ["asked", "silent", "second"];
 
@@ -243,6 +245,8 @@ pub struct MoneyWorld {
     pub app: Arc<App>,
     /// The provider of every account.
     pub provider: Arc<ScriptedProvider>,
+    /// Gives money of the account `asked` back.
+    pub bank: Arc<RefundBank>,
     evidence: Arc<MemoryEvidence>,
     caller: Caller,
 }
@@ -262,13 +266,15 @@ impl MoneyWorld {
         let keyring = Arc::new(MemoryKeyring::new(entropy.clone()));
         let evidence = Arc::new(MemoryEvidence::new(keyring.clone(), entropy.clone()));
         let provider = Arc::new(ScriptedProvider::default());
-        let halves = |_: &str| Provider {
+        let bank = Arc::new(RefundBank::default());
+        let parts = |name: &str| Provider {
             inbound: Arc::new(SimInbound),
             api: Some(provider.clone()),
+            refunds: (name == "asked").then(|| bank.clone() as Arc<dyn RefundApi>),
             pace: Arc::default(),
             pay_origins: vec!["https://provider.example".to_owned()],
         };
-        let providers = ACCOUNTS.map(|name| (account(name), halves(name)));
+        let providers = ACCOUNTS.map(|name| (account(name), parts(name)));
         let recorder = Recorder::new(
             Arc::new(MemoryEventStore::new(uuid::Uuid::from_u128(7), 0)),
             keyring.clone(),
@@ -304,6 +310,7 @@ impl MoneyWorld {
             clock,
             app,
             provider,
+            bank,
             evidence,
             caller,
         }

@@ -7,6 +7,7 @@ use domain::access::password::PasswordRefusal;
 use domain::catalogue;
 use domain::config;
 use domain::ids::PaymentRequestId;
+use domain::money::Currency;
 use domain::payment::{BasisPart, Refusal};
 use domain::ports::{
     AppendError, BoxError, EvidenceError, KeyringError, Outcome, PasswordError, ReadError,
@@ -97,6 +98,15 @@ pub enum AppError {
     /// No provider account is configured under this name.
     #[error("there is no provider account of this name")]
     UnknownAccount,
+    /// A refund is in the currency of the money that it gives back.
+    #[error("the money came in {} and goes back in it", of.code())]
+    RefundCurrency {
+        /// That currency.
+        of: Currency,
+    },
+    /// The provider gives nothing back on call.
+    #[error("the provider of this money takes no refunds from here")]
+    RefundsUnsupported,
     /// Too much at once.
     #[error("others were faster too often; try again")]
     Contended,

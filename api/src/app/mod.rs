@@ -31,6 +31,8 @@ mod questions;
 pub mod quotes;
 pub mod receive;
 pub mod recorder;
+pub mod refund_calls;
+pub mod refunds;
 pub mod registry;
 pub mod requests;
 pub mod sessions;

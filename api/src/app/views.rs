@@ -6,7 +6,7 @@ use projections::ports::{At, Cursor, GenerationState, Test, ViewQuery};
 use projections::read::{Reader, TypedPage, ViewReadError};
 use projections::view::TypedRow;
 use projections::views::order_status::{self, OrderStatus};
-use projections::views::timers::{self, AskedRow, ExpiryRow, LookUpRow, OverrideRow};
+use projections::views::timers::{self, AskedRow, ExpiryRow, LookUpRow, OverrideRow, RefundRow};
 use serde::Serialize;
 
 use super::App;
@@ -185,6 +185,19 @@ impl App {
                 return Ok(rows);
             }
         }
+    }
+
+    /// Refunds of ours that have no end, the longest waiting first.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn open_refunds(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<TypedPage<RefundRow>, AppError> {
+        let query = ViewQuery::first(limit).order_by("since").after(after);
+        Ok(self.reader::<RefundRow>(timers::SPEC).query(&query).await?)
     }
 
     /// Every generation of every view.

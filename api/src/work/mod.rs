@@ -7,6 +7,7 @@ pub mod follow_clients;
 pub mod health;
 pub mod look_up;
 pub mod overrides;
+pub mod refund;
 pub mod supervise;
 pub mod transfers;
 pub mod views;

@@ -94,6 +94,8 @@ pub struct OrderStatus {
     pub expires_at: Timestamp,
     /// A person must decide something.
     pub in_review: bool,
+    /// A refund that was asked for has no answer yet.
+    pub refund_pending: bool,
     /// The provider was to be asked to end an attempt, and has not said that it did.
     pub cancel_pending: bool,
     /// Payer notices so far.
@@ -267,6 +269,7 @@ fn row(
         unapplied: request.unapplied(),
         expires_at: terms.expires_at,
         in_review: request.in_review(),
+        refund_pending: request.refund_pending(),
         cancel_pending: request.cancel_pending(),
         notices: request.notices(),
         verification: verification(request, before, told, envelope),

@@ -5,6 +5,7 @@
 //!   time, and when the first of these is to be looked at.
 //! - [`LookUpRow`]: attempts that the provider may still report money for. Look-up times are offsets
 //!   from its times, so no step is stored; when a loop asked last is that loop's note.
+//! - [`RefundRow`]: refunds of ours without an end: to be called, or asked about.
 //! - [`AskedRow`]: requests that something made due for a look-up now: a notification that proves
 //!   too little or has come before its money, or a payer notice. A loop compares it with its own note; nothing clears it.
 //! - [`PendingRow`]: notifications that are not settled, with the time at which a parked one counts
@@ -30,6 +31,10 @@ pub use overrides::{OVERRIDES, OverrideRow};
 use super::fold;
 use crate::ports::{Cell, ColumnSpec, Rows, TableSpec, ViewSpec};
 use crate::view::{ApplyError, TypedRow, View, find, load, remove, save};
+
+mod refunds;
+
+pub use refunds::{REFUNDS, RefundRow};
 
 /// The table of [`ExpiryRow`].
 pub const EXPIRIES: TableSpec = TableSpec {
@@ -81,8 +86,16 @@ pub const PENDING: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "timers",
-    version: 6,
-    tables: &[EXPIRIES, OVERRIDES, LOOK_UPS, ASKED, PENDING, fold::TABLE],
+    version: 7,
+    tables: &[
+        EXPIRIES,
+        OVERRIDES,
+        LOOK_UPS,
+        REFUNDS,
+        ASKED,
+        PENDING,
+        fold::TABLE,
+    ],
 };
 
 /// A payable request. It has no row once it is paid or closed.
@@ -303,6 +316,7 @@ fn of_request(
         remove::<ExpiryRow>(rows, id.as_str())?;
     }
     overrides::keep(rows, &request)?;
+    refunds::keep(&request, envelope.recorded_at, rows)?;
     let known: Vec<LookUpRow> = find(rows, "request", id.as_str())?;
     for row in &known {
         if !request
