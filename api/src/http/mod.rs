@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod ops;
 pub mod policy;
 pub mod present;
+mod present_money;
 pub mod problem;
 mod problem_of;
 pub mod schemas;
@@ -29,8 +30,8 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, ResponseError, Route};
 
 use self::handlers::{
-    callbacks, deliveries, events, exceptions, operations, overrides, requests, sessions, stream,
-    subscribers, telegram,
+    callbacks, deliveries, events, exceptions, operations, overrides, refunds, requests, sessions,
+    stream, subscribers, telegram,
 };
 use self::ops::Op;
 use self::problem::Problem;
@@ -80,6 +81,7 @@ fn route(op: Op) -> Route {
         Op::StartAttempt => web::post().to(requests::start_attempt),
         Op::Precheck => web::post().to(requests::precheck),
         Op::CancelRequest => web::post().to(requests::cancel),
+        Op::RequestRefund => web::post().to(refunds::request),
         Op::RecordNotice => web::post().to(requests::record_notice),
         Op::PreCheckout => web::post().to(telegram::pre_checkout),
         Op::SuccessfulPayment => web::post().to(telegram::successful_payment),

@@ -16,6 +16,8 @@ use serde::Serialize;
 use crate::app::caller::Caller;
 use crate::app::links::Links;
 
+use super::present_money::{ShownCapture, ShownRefund, captures, refunds};
+
 /// A payment request as the caller may see it.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -49,6 +51,9 @@ pub struct Full {
     #[serde(skip_serializing_if = "Option::is_none")]
     pay_url: Option<String>,
     attempts: Vec<ShownAttempt>,
+    captures: Vec<ShownCapture>,
+    refunds: Vec<ShownRefund>,
+    refund_pending: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     verification: Option<ShownVerification>,
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
@@ -154,6 +159,9 @@ pub fn shown(
             .iter()
             .map(|(number, attempt)| shown_attempt(*number, attempt))
             .collect(),
+        captures: captures(request),
+        refunds: refunds(request),
+        refund_pending: request.refund_pending(),
         verification: request.verified().map(|verification| ShownVerification {
             method: verification.method.as_str(),
             late: verification.late,
@@ -193,6 +201,7 @@ pub fn shown_row(
         "cancel_pending": row.cancel_pending,
         "amount": row.amount, "applied": row.applied, "unapplied": row.unapplied, "returned": row.returned,
         "expires_at": row.expires_at, "checkout_url": checkout_url, "pay_url": pay_url, "created_at": row.created_at,
+        "refund_pending": row.refund_pending,
         "updated_at": row.updated_at, "verification": row.verification, "override": row.decided,
         "cancelled_by": row.cancelled_by, "version": row.version,
     })

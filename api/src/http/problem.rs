@@ -59,6 +59,9 @@ codes! {
     QUOTE_EXPIRED = "quote_expired", 422, "The quote is over", "Ask the backend for a new quote.";
     SCENARIO_REFUSED = "scenario_refused", 422, "The scenario does not allow it", "Read the scenario's limits in `detail`.";
     REFUSED = "refused", 422, "A rule says no", "Read the rule in `detail`.";
+    OVER_REFUND = "over_refund", 422, "More than can be given back", "Ask for at most `refundable_minor`; refunds without an answer hold their amount.";
+    REFUND_CURRENCY = "refund_currency", 422, "The money came in another currency", "Send the amount in the currency of the captured money.";
+    REFUNDS_UNSUPPORTED = "refunds_unsupported", 422, "The provider takes no refunds from here", "Give the money back at the provider; what it tells of it is recorded.";
     CARD_NUMBER = "card_number", 422, "Something looks like a card number", "Never send card data; remove it and try again.";
     RATE_LIMITED = "rate_limited", 429, "Too many requests", "Wait as long as Retry-After says.";
     INTERNAL = "internal", 500, "Our mistake", "Report the request id.";

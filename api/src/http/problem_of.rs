@@ -12,6 +12,11 @@ impl From<AppError> for Problem {
     fn from(error: AppError) -> Self {
         let sentence = error.to_string();
         match error {
+            AppError::Payment(payment::Refusal::OverRefund { refundable }) => {
+                Self::new(&problem::OVER_REFUND)
+                    .detail(sentence)
+                    .member("refundable_minor", refundable.0.to_string())
+            }
             AppError::Payment(refusal) => of_refusal(&refusal).detail(sentence),
             AppError::Quote(quote::Refusal::Expired { .. }) => {
                 Self::new(&problem::QUOTE_EXPIRED).detail(sentence)
@@ -64,6 +69,10 @@ impl From<AppError> for Problem {
             AppError::ProviderUnavailable => {
                 Self::new(&problem::PROVIDER_UNAVAILABLE).retry_after(5)
             }
+            AppError::RefundCurrency { .. } => {
+                Self::new(&problem::REFUND_CURRENCY).detail(sentence)
+            }
+            AppError::RefundsUnsupported => Self::new(&problem::REFUNDS_UNSUPPORTED),
             AppError::CardNumber => Self::new(&problem::CARD_NUMBER),
             AppError::Bug(cause) => {
                 tracing::error!(error = %cause, "internal");
@@ -108,12 +117,12 @@ fn of_refusal(refusal: &payment::Refusal) -> Problem {
         | R::UnknownAttempt { .. }
         | R::TooManyAttempts { .. }
         | R::TooManyNotices { .. }
-        | R::OverRefund { .. }
         | R::TooManyRefunds { .. }
         | R::NotThisWay { .. }
         | R::NotEnough { .. }
         | R::SameRequest
         | R::OverridesNotAllowed
         | R::TooManyProposals { .. } => &problem::REFUSED,
+        R::OverRefund { .. } => &problem::OVER_REFUND,
     })
 }

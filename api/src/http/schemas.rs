@@ -2,6 +2,7 @@
 
 mod exceptions;
 mod overrides;
+mod refunds;
 mod telegram;
 
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ pub fn schemas() -> Value {
         common(),
         exceptions::schemas(),
         overrides::schemas(),
+        refunds::schemas(),
         telegram::schemas(),
     ];
     let members = groups.iter().filter_map(Value::as_object).flatten();
@@ -80,6 +82,9 @@ fn common() -> Value {
             "override": { "type": "object", "description": "The decision that it counts as paid by: proposal, state (unproven, unsubstantiated, written_off or proven) and prove_by." },
             "cancelled_by": text("client, superseded or revoked."),
             "proposals": { "type": "array", "items": { "type": "object" }, "description": "Overrides and revocations that were proposed; never for bots." },
+            "captures": { "type": "array", "items": reference("Capture") },
+            "refunds": { "type": "array", "items": reference("Refund") },
+            "refund_pending": { "type": "boolean", "description": "A refund has no answer yet." },
             "version": number("Version of the stream; the ETag.")
         })),
         "PaymentRequestList": list("payment_requests"),

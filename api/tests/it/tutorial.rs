@@ -1,4 +1,5 @@
-//! The commands of the tutorial are run as they stand, from the first to the last, on other ports.
+//! The commands of the tutorial, and of the page on refunds that goes on where it ends, are run as
+//! they stand, from the first to the last, on other ports.
 //! Needs `sh`, `timeout`, `grep` and `curl`, so it runs with `SLOW=1` only.
 
 use std::fs;
@@ -25,11 +26,12 @@ fn free_port() -> u16 {
 }
 
 #[test]
-fn the_tutorial_ends_with_a_paid_order() {
+fn the_tutorial_ends_with_a_paid_order_and_its_sequel_with_money_given_back() {
     if std::env::var_os("SLOW").is_none() {
         return;
     }
     let page = fs::read_to_string(root().join("docs/tutorial/first-payment.md")).unwrap();
+    let refunds = fs::read_to_string(root().join("docs/how-to/refunds.md")).unwrap();
     let example = fs::read_to_string(root().join("counterfoil.example.toml")).unwrap();
     let (ledger, bank) = (free_port(), free_port());
     let moved = |text: &str| {
@@ -40,7 +42,11 @@ fn the_tutorial_ends_with_a_paid_order() {
         "sim-provider --listen 127.0.0.1:{bank} \
          --notify-url http://127.0.0.1:{ledger}/v1/callbacks/sim/sim-main"
     );
-    let script = moved(&blocks(&page, "sh").join("\n")).replace("sim-provider", &started);
+    let mut steps = blocks(&page, "sh");
+    let last = steps.pop().unwrap();
+    steps.extend(blocks(&refunds, "sh"));
+    steps.push(last);
+    let script = moved(&steps.join("\n")).replace("sim-provider", &started);
 
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("counterfoil.toml"), moved(&example)).unwrap();
@@ -84,6 +90,17 @@ fn the_tutorial_ends_with_a_paid_order() {
         "\"status\":\"paid\"",
     ] {
         assert!(out.contains(told) && page.contains(told), "{told}:\n{out}");
+    }
+    for told in [
+        "\"state\":\"requested\"",
+        "\"status\":\"partially_refunded\"",
+        "\"state\":\"settled\"",
+        "\"refundable_minor\":\"100000\"",
+    ] {
+        assert!(
+            out.contains(told) && refunds.contains(told),
+            "{told}:\n{out}"
+        );
     }
     assert!(out.contains("\"who\":\"provider:sim/sim-main\""), "{out}");
 }
