@@ -20,6 +20,8 @@ pub mod people;
 pub mod process_ledger;
 pub mod quiet_provider;
 pub mod receiver;
+pub mod refund_bank;
+pub mod refund_shop;
 pub mod shop;
 pub mod shop_deliveries;
 pub mod whole_log;

@@ -77,6 +77,14 @@ impl ProcessLedger {
         }
     }
 
+    /// The provider is elsewhere from the next start on.
+    pub fn move_provider(&self, from: &str, to: &str) {
+        let file = self.folder.path().join("counterfoil.toml");
+        let known = std::fs::read_to_string(&file).unwrap();
+        assert!(known.contains(from), "{known}");
+        std::fs::write(&file, known.replace(from, to)).unwrap();
+    }
+
     /// The token of one more client, named by its role.
     pub fn create_client(&self, role: &str) -> String {
         create_client(&self.program, role)

@@ -1,5 +1,5 @@
-//! A provider on this machine that registers every order and has no news when it is asked, unless a
-//! test told it what to say: what becomes of a payment is told by the notifications that the test
+//! A provider on this machine that registers every order, gives back what it is asked for, once per
+//! refund id, and has no news when it is asked, unless a test told it what to say: what becomes of a payment is told by the notifications that the test
 //! signs itself.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,8 @@ struct Books {
     asked: BTreeMap<String, usize>,
     ended: BTreeMap<String, usize>,
     once_ended: BTreeMap<String, Value>,
+    /// Transaction and minor units by refund id.
+    refunds: BTreeMap<String, (String, i64)>,
 }
 
 impl QuietProvider {
@@ -104,6 +106,15 @@ impl QuietProvider {
         books.ended.get(our_reference).copied().unwrap_or(0)
     }
 
+    /// Minor units that went back, by transaction.
+    pub fn given_back(&self) -> BTreeMap<String, Vec<i64>> {
+        let mut given: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for (transaction, minor) in self.books.lock().unwrap().refunds.values() {
+            given.entry(transaction.clone()).or_default().push(*minor);
+        }
+        given
+    }
+
     /// How often it was asked about an order.
     pub fn asked(&self, our_reference: &str) -> usize {
         let books = self.books.lock().unwrap();
@@ -133,6 +144,25 @@ impl Books {
         let statements = statements.cloned().unwrap_or_default();
         ("200 OK", json!({ "statements": statements }))
     }
+}
+
+/// Gives money back: once, however often the same id is sent.
+fn refund(books: &Mutex<Books>, order: &Value) -> (&'static str, Value) {
+    let text = |name: &str| order[name].as_str().unwrap_or_default().to_owned();
+    let id = text("refund");
+    let wanted = (text("transaction"), text("amount").parse().unwrap_or(0));
+    let mut books = books.lock().unwrap();
+    books.refunds.entry(id.clone()).or_insert(wanted);
+    ("201 Created", refund_told(&books, &id))
+}
+
+fn refund_told(books: &Books, id: &str) -> Value {
+    let (transaction, minor) = &books.refunds[id];
+    let statement = json!({
+        "status": "refunded", "transaction": transaction, "refunded": minor.to_string(), "currency": "AMD",
+        "reversal": id, "mode": "test", "occurred_at": jiff::Timestamp::now().to_string(),
+    });
+    json!({ "refund": id, "statements": [statement] })
 }
 
 impl Drop for QuietProvider {
@@ -173,6 +203,14 @@ fn answer(mut stream: &TcpStream, books: &Mutex<Books>) -> std::io::Result<()> {
         ("201 Created", answer)
     } else if let (true, Some(order)) = (first.starts_with("GET "), path.strip_prefix("/orders/")) {
         books.lock().unwrap().look_up(order)
+    } else if first.starts_with("POST /refunds ") {
+        refund(books, &serde_json::from_slice(&body)?)
+    } else if let (true, Some(id)) = (first.starts_with("GET "), path.strip_prefix("/refunds/")) {
+        let books = books.lock().unwrap();
+        match books.refunds.contains_key(id) {
+            true => ("200 OK", refund_told(&books, id)),
+            false => ("404 Not Found", json!({})),
+        }
     } else {
         let order = path.strip_prefix("/orders/");
         if let Some(order) = order.and_then(|order| order.strip_suffix("/cancel")) {

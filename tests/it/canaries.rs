@@ -309,6 +309,12 @@ async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String) {
     let why = json!({ "reason": "told_by_phone", "text": format!("{WORDS}: {NAME}, {PHONE}") });
     cage.post("operator", &path, &why).await.expect(200);
     cage.deliveries("abandoned", 1).await;
+    let mut refund = why;
+    refund["amount"] = json!({ "minor": "100", "currency": "AMD" });
+    let refunds = format!("{request}/refunds");
+    cage.post("backend", &refunds, &refund).await.expect(202);
+    refund["text"] = json!(format!("{WORDS} {CARD}"));
+    cage.post("backend", &refunds, &refund).await.expect(422);
     (signing, link)
 }
 

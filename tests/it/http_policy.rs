@@ -28,6 +28,7 @@ const ATTEMPTS: &str = "/v1/payment-requests/{id}/attempts";
 const PRECHECK: &str = "/v1/payment-requests/{id}/precheck";
 const CANCEL: &str = "/v1/payment-requests/{id}/cancel";
 const NOTICES: &str = "/v1/payment-requests/{id}/notices";
+const REFUNDS: &str = "/v1/payment-requests/{id}/refunds";
 const PRE_CHECKOUT: &str = "/v1/telegram/pre-checkout-queries";
 const TELEGRAM_PAYMENT: &str = "/v1/telegram/successful-payments";
 const OVERRIDES: &str = "/v1/payment-requests/{id}/overrides";
@@ -98,6 +99,7 @@ const MAY: [(&str, &[Route]); 7] = [
             ("POST", PRECHECK),
             ("POST", CANCEL),
             ("POST", NOTICES),
+            ("POST", REFUNDS),
             ("POST", PRE_CHECKOUT),
             ("POST", TELEGRAM_PAYMENT),
         ],
@@ -337,7 +339,7 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
             let path = template.replace("{id}", &id);
             path.replace("{proposal_id}", &proposal)
         }
-        REQUEST | STREAM | ATTEMPTS | PRECHECK | CANCEL | NOTICES | TRAIL | OVERRIDES
+        REQUEST | STREAM | ATTEMPTS | PRECHECK | CANCEL | NOTICES | REFUNDS | TRAIL | OVERRIDES
         | REVOCATIONS => {
             let id = new_request(node, owner).await;
             if template == PRECHECK {
@@ -392,6 +394,7 @@ fn body(route: Route) -> Option<Value> {
         (_, REQUESTS) => Some(tea()),
         (_, PRECHECK) => Some(json!({ "amount": amd("150000") })),
         (_, NOTICES) => Some(json!({ "kind": "message", "text": "I paid" })),
+        (_, REFUNDS) => Some(json!({ "amount": amd("100"), "reason": "returned_goods" })),
         (_, PRE_CHECKOUT | TELEGRAM_PAYMENT) => Some(json!({
             "id": "1", "currency": "AMD", "total_amount": 150_000,
             "invoice_payload": "pr_aaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -457,8 +460,8 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
             ("POST", NOTICES | TEST) => 202,
             // Admitted, and of an invoice that is nobody's.
             ("POST", TELEGRAM_PAYMENT) => 404,
-            // Admitted, and told that what is due needs no second start.
-            ("POST", REDRIVE) => 409,
+            // Admitted, and told that what is due needs no second start, and that nothing was paid.
+            ("POST", REDRIVE | REFUNDS) => 409,
             ("DELETE", CURRENT) => 204,
             _ => 200,
         },

@@ -1,5 +1,5 @@
-//! The process is killed again and again while callbacks and creates pour in: what it acknowledged
-//! is there afterwards, once, and nothing else was made of it.
+//! The process is killed again and again while callbacks, creates and refunds pour in: what it
+//! acknowledged is there afterwards, once, and nothing else was made of it.
 //!
 //! Five kills in the fast tier, forty with `SLOW=1`. The seed of the moments is printed, and
 //! `KILL_SEED` sets it.
@@ -28,6 +28,8 @@ struct Acknowledged {
     creates: BTreeMap<String, (String, u64)>,
     /// Request and version by our reference.
     attempts: BTreeMap<String, (String, u64)>,
+    /// Our reference by request.
+    refunds: BTreeMap<String, String>,
     /// How often, by our reference and status.
     notifications: BTreeMap<(String, String), usize>,
 }
@@ -131,7 +133,7 @@ impl Shop {
             .lock()
             .unwrap()
             .attempts
-            .insert(our_reference.clone(), (id, version));
+            .insert(our_reference.clone(), (id.clone(), version));
 
         if dice.below(2) == 0 {
             self.notify(
@@ -155,6 +157,36 @@ impl Shop {
         if dice.below(3) == 0 {
             self.notify(&captured, &our_reference, "captured").await;
         }
+        if dice.below(3) == 0 {
+            self.give_back(&id, our_reference).await;
+        }
+    }
+
+    /// All of it, as soon as it is paid.
+    async fn give_back(&self, id: &str, our_reference: String) {
+        let read = || {
+            let url = format!("{}/v1/payment-requests/{id}", self.base);
+            self.http.get(url).bearer_auth(&self.token)
+        };
+        let began = Instant::now();
+        loop {
+            let shown = self.until_acknowledged(read).await.bytes().await;
+            let shown: Option<Value> = shown
+                .ok()
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            if shown.is_some_and(|shown| shown["status"] == "paid") {
+                break;
+            }
+            assert!(began.elapsed() < PATIENCE, "{id} is never paid");
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+        let body = json!({
+            "amount": { "minor": PRICE.to_string(), "currency": "AMD" }, "reason": "returned_goods",
+        });
+        let path = format!("/v1/payment-requests/{id}/refunds");
+        self.command(&path, &format!("refund-{id}"), &body).await;
+        let mut acknowledged = self.acknowledged.lock().unwrap();
+        acknowledged.refunds.insert(id.to_owned(), our_reference);
     }
 }
 
@@ -228,6 +260,16 @@ async fn nothing_acknowledged_is_lost_or_done_twice_when_the_process_is_killed()
     );
 
     check_log(&ledger, &shop).await;
+    let given_back = provider.given_back();
+    let wanted = shop.acknowledged.lock().unwrap().refunds.clone();
+    let wanted = wanted.into_values();
+    let wanted: BTreeMap<String, Vec<i64>> = wanted
+        .map(|our_reference| (format!("qt_{our_reference}"), vec![PRICE]))
+        .collect();
+    assert_eq!(
+        given_back, wanted,
+        "each refund went back once, and no other"
+    );
     let verified = ledger
         .program
         .run(&["projections", "verify", "--json", "--quiet"]);
@@ -246,11 +288,12 @@ async fn nothing_acknowledged_is_lost_or_done_twice_when_the_process_is_killed()
     let acknowledged = shop.acknowledged.lock().unwrap();
     let notifications: usize = acknowledged.notifications.values().sum();
     println!(
-        "kill loop: {rounds} kills in {} s; acknowledged {} creates, {} attempts, {notifications} notifications of {} \
-         messages; {} calls unanswered and sent again; lost 0, done twice 0; {} views equal their rebuild",
+        "kill loop: {rounds} kills in {} s; acknowledged {} creates, {} attempts, {} refunds, {notifications} \
+         notifications of {} messages; {} calls unanswered and sent again; lost 0, done twice 0; {} views equal their rebuild",
         began.elapsed().as_secs(),
         acknowledged.creates.len(),
         acknowledged.attempts.len(),
+        acknowledged.refunds.len(),
         acknowledged.notifications.len(),
         shop.unanswered.load(Ordering::Relaxed),
         views.len(),
@@ -261,7 +304,7 @@ async fn nothing_acknowledged_is_lost_or_done_twice_when_the_process_is_killed()
     );
 }
 
-/// Waits until every order that was sold reads as paid.
+/// Waits until every order that was sold reads as paid, or as given back where it was.
 async fn settled(ledger: &ProcessLedger, shop: &Shop) {
     let ids: Vec<String> = shop
         .acknowledged
@@ -285,13 +328,19 @@ async fn settled(ledger: &ProcessLedger, shop: &Shop) {
                 .await
                 .unwrap();
             let shown: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
-            if shown["status"] == "paid" {
-                assert_eq!(shown["applied"]["minor"], PRICE.to_string(), "{shown}");
+            let refunded = shop.acknowledged.lock().unwrap().refunds.contains_key(&id);
+            let (end, applied) = if refunded {
+                ("refunded", 0)
+            } else {
+                ("paid", PRICE)
+            };
+            if shown["status"] == end {
+                assert_eq!(shown["applied"]["minor"], applied.to_string(), "{shown}");
                 break;
             }
             assert!(
                 began.elapsed() < PATIENCE,
-                "never paid: {shown}\n{}",
+                "never {end}: {shown}\n{}",
                 ledger.said()
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -349,6 +398,8 @@ async fn check_log(ledger: &ProcessLedger, shop: &Shop) {
         ("NotificationReceived", 1),
         ("PaymentRequestCreated", 1),
         ("PaymentCaptured", 1),
+        ("RefundSubmitted", 1),
+        ("RefundSettled", 1),
     ] {
         let more: Vec<_> = log
             .per_stream(name)

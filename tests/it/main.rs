@@ -38,6 +38,8 @@ mod promise_10_every_subscriber_hears_once;
 mod promise_11_failed_deliveries;
 mod promise_12_rebuild;
 mod python_verifies;
+mod refund_calls;
+mod refunds;
 mod sessions;
 mod tidy;
 mod tokens;
