@@ -20,9 +20,9 @@ use projections::views::timers::RefundRow;
 
 const PART: i64 = 50_000;
 
-/// Paid at this account.
-async fn paid(world: &MoneyWorld, account: &str) -> PaymentRequestId {
-    let (id, ours) = world.attempt("o-1", account).await;
+/// Paid at the account whose provider gives money back.
+async fn paid(world: &MoneyWorld) -> PaymentRequestId {
+    let (id, ours) = world.attempt("o-1", "asked").await;
     world.provider.looked_up(&ours, says(&[captured("tx-1")]));
     world.look_up(&id, 1).await;
     assert_eq!(world.request(&id).await.label(), Label::Paid);
@@ -91,7 +91,7 @@ const UNKNOWN: RefundWorked = RefundWorked::Unknown {
 #[tokio::test]
 async fn an_answered_call_settles_the_refund_f3() {
     let world = MoneyWorld::new();
-    let id = paid(&world, "asked").await;
+    let id = paid(&world).await;
     let refund = ask(&world, &id, "refund").await.unwrap();
     assert_eq!(state(&world, &id, &refund).await, RefundState::Requested);
     assert_eq!(
@@ -111,7 +111,7 @@ async fn an_answered_call_settles_the_refund_f3() {
 #[tokio::test]
 async fn killed_between_the_written_call_and_the_call_it_is_called_once_f6() {
     let world = MoneyWorld::new();
-    let id = paid(&world, "asked").await;
+    let id = paid(&world).await;
     let refund = submitted(&world, &id).await;
     assert_eq!(work(&world, &id, &refund).await, RefundWorked::Answered);
     assert_eq!(state(&world, &id, &refund).await, RefundState::Settled);
@@ -126,7 +126,7 @@ async fn killed_between_the_written_call_and_the_call_it_is_called_once_f6() {
 #[tokio::test]
 async fn killed_between_the_call_and_its_answer_it_is_asked_about_and_not_called_again_f6() {
     let world = MoneyWorld::new();
-    let id = paid(&world, "asked").await;
+    let id = paid(&world).await;
     let refund = ask(&world, &id, "refund").await.unwrap();
     world.bank.next_call(Call::AnswerLost);
     assert_eq!(work(&world, &id, &refund).await, UNKNOWN);
@@ -144,7 +144,7 @@ async fn a_lost_call_is_made_again_only_under_its_own_id_f6() {
     for look_up in [true, false] {
         let world = MoneyWorld::new();
         world.bank.can(true, look_up);
-        let id = paid(&world, "asked").await;
+        let id = paid(&world).await;
         let refund = ask(&world, &id, "refund").await.unwrap();
         for call in [Call::CallLost, Call::AnswerLost] {
             world.bank.next_call(call);
@@ -160,7 +160,7 @@ async fn a_lost_call_is_made_again_only_under_its_own_id_f6() {
 async fn a_provider_that_keys_on_nothing_is_never_called_twice_f6() {
     let world = MoneyWorld::new();
     world.bank.can(false, true);
-    let id = paid(&world, "asked").await;
+    let id = paid(&world).await;
     let refund = submitted(&world, &id).await;
     let began = world.app.recorder.now();
     assert_eq!(work(&world, &id, &refund).await, UNKNOWN);
@@ -183,7 +183,7 @@ async fn a_provider_that_keys_on_nothing_is_never_called_twice_f6() {
 async fn where_nobody_can_be_asked_the_doubt_stays_with_a_person_f6() {
     let world = MoneyWorld::new();
     world.bank.can(false, false);
-    let id = paid(&world, "asked").await;
+    let id = paid(&world).await;
     let refund = ask(&world, &id, "refund").await.unwrap();
     world.bank.next_call(Call::AnswerLost);
     let began = world.app.recorder.now();
@@ -199,7 +199,7 @@ async fn where_nobody_can_be_asked_the_doubt_stays_with_a_person_f6() {
 #[tokio::test]
 async fn a_refund_that_is_declined_frees_its_money_f5() {
     let world = MoneyWorld::new();
-    let id = paid(&world, "asked").await;
+    let id = paid(&world).await;
     let refund = ask(&world, &id, "refund").await.unwrap();
     world.bank.next_call(Call::Declined);
     assert_eq!(work(&world, &id, &refund).await, RefundWorked::Answered);
@@ -212,8 +212,9 @@ async fn a_refund_that_is_declined_frees_its_money_f5() {
 
 #[tokio::test]
 async fn a_provider_that_gives_nothing_back_is_named_before_anything_is_written_f1() {
-    let world = MoneyWorld::new();
-    let id = paid(&world, "silent").await;
+    let mut world = MoneyWorld::new();
+    let id = paid(&world).await;
+    world.forget_account("asked");
     let refused = ask(&world, &id, "refund").await;
     assert!(
         matches!(refused, Err(AppError::RefundsUnsupported)),
@@ -225,7 +226,7 @@ async fn a_provider_that_gives_nothing_back_is_named_before_anything_is_written_
 #[tokio::test]
 async fn a_refund_whose_account_is_gone_fails_instead_of_waiting_for_ever_f5() {
     let mut world = MoneyWorld::new();
-    let id = paid(&world, "asked").await;
+    let id = paid(&world).await;
     let refund = ask(&world, &id, "refund").await.unwrap();
     world.forget_account("asked");
     assert_eq!(work(&world, &id, &refund).await, RefundWorked::Answered);
@@ -236,7 +237,7 @@ async fn a_refund_whose_account_is_gone_fails_instead_of_waiting_for_ever_f5() {
 #[tokio::test]
 async fn a_call_that_is_written_down_is_not_given_up_when_its_account_is_gone_f6() {
     let mut world = MoneyWorld::new();
-    let id = paid(&world, "asked").await;
+    let id = paid(&world).await;
     let refund = submitted(&world, &id).await;
     world.forget_account("asked");
     assert_eq!(work(&world, &id, &refund).await, RefundWorked::Nothing);
