@@ -88,7 +88,7 @@ impl QuietProvider {
         books.unknown.insert(order.to_owned());
     }
 
-    /// It answers 503 to every question, or no longer.
+    /// It answers 503 to every question and every refund, or no longer.
     pub fn is_away(&self, away: bool) {
         self.books.lock().unwrap().away = away;
     }
@@ -152,6 +152,9 @@ fn refund(books: &Mutex<Books>, order: &Value) -> (&'static str, Value) {
     let id = text("refund");
     let wanted = (text("transaction"), text("amount").parse().unwrap_or(0));
     let mut books = books.lock().unwrap();
+    if books.away {
+        return ("503 Service Unavailable", json!({}));
+    }
     books.refunds.entry(id.clone()).or_insert(wanted);
     ("201 Created", refund_told(&books, &id))
 }
@@ -207,9 +210,10 @@ fn answer(mut stream: &TcpStream, books: &Mutex<Books>) -> std::io::Result<()> {
         refund(books, &serde_json::from_slice(&body)?)
     } else if let (true, Some(id)) = (first.starts_with("GET "), path.strip_prefix("/refunds/")) {
         let books = books.lock().unwrap();
-        match books.refunds.contains_key(id) {
-            true => ("200 OK", refund_told(&books, id)),
-            false => ("404 Not Found", json!({})),
+        match (books.away, books.refunds.contains_key(id)) {
+            (true, _) => ("503 Service Unavailable", json!({})),
+            (false, true) => ("200 OK", refund_told(&books, id)),
+            (false, false) => ("404 Not Found", json!({})),
         }
     } else {
         let order = path.strip_prefix("/orders/");
