@@ -4,20 +4,21 @@
 //! that it finds written down without a result was interrupted. Accounts wait for nobody but
 //! themselves. When a refund was asked about last is a note; a lost one costs one early question.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::AccountSlug;
+use domain::ids::{AccountSlug, ProviderRef};
 use domain::time::Timestamp;
-use futures::future::join_all;
 use projections::views::timers::RefundRow;
+use tokio::task::{Id, JoinError, JoinSet};
 
 use super::health::Health;
 use super::supervise::Stop;
 use crate::app::App;
 use crate::app::context::Context;
 use crate::app::error::AppError;
+use crate::app::pace::Admission;
 use crate::app::refund_calls::{RefundWorked, is_due};
 
 /// Name of the loop.
@@ -28,115 +29,105 @@ const ENTRY: &str = "work::refund";
 const PAGE: usize = 500;
 /// How often the timers are looked at.
 const POLL: Duration = Duration::from_millis(500);
-/// Refunds of one account in one turn; the rest waits for the next.
-const PER_ACCOUNT_AND_TURN: usize = 20;
-/// After this many unknown answers in a row an account is left alone for [`BREAK`].
-const FAILURES_MAX: u32 = 5;
-/// How long it is left alone.
-const BREAK: Duration = Duration::from_secs(30);
+/// Refunds that one task of an account takes on; the rest waits for the next.
+const PER_TASK: usize = 20;
 
-/// What is known of one account's provider.
-#[derive(Debug, Default)]
-struct Breaker {
-    failures: u32,
-    rests_until: Option<Duration>,
-}
-
-impl Breaker {
-    fn rests(&mut self, now: Duration) -> bool {
-        if self.rests_until.is_some_and(|until| now >= until) {
-            *self = Self::default();
-        }
-        self.rests_until.is_some()
-    }
-
-    fn heard(&mut self, worked: RefundWorked, now: Duration) {
-        match worked {
-            RefundWorked::Nothing => {}
-            RefundWorked::Answered => *self = Self::default(),
-            RefundWorked::Unknown { retry_after_s } => {
-                self.failures += 1;
-                let told = retry_after_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
-                let rest = told.or((self.failures >= FAILURES_MAX).then_some(BREAK));
-                self.rests_until = rest.map(|rest| now + rest);
-            }
-        }
-    }
+struct Loop {
+    app: Arc<App>,
+    stop: Stop,
+    working: JoinSet<Result<(), AppError>>,
+    /// Accounts whose task is at work.
+    busy: HashMap<Id, AccountSlug>,
 }
 
 /// Runs until it is asked to stop.
 pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
-    let mut breakers: BTreeMap<AccountSlug, Breaker> = BTreeMap::new();
+    let clock = Arc::clone(app.recorder.clock());
+    let mut state = Loop {
+        app,
+        stop: stop.clone(),
+        working: JoinSet::new(),
+        busy: HashMap::new(),
+    };
     while !stop.asked() {
-        let clock = Arc::clone(app.recorder.clock());
-        match turn(&app, &mut breakers, &stop).await {
-            Ok(()) => {
-                let resting = breakers.iter().filter(|(_, b)| b.rests_until.is_some());
-                let resting: Vec<_> = resting.map(|(account, _)| account.as_str()).collect();
-                let note = (!resting.is_empty())
-                    .then(|| format!("left alone until they answer: {}", resting.join(", ")));
-                health.works(NAME, clock.now(), note);
-            }
+        match state.turn().await {
+            Ok(()) => health.works(NAME, clock.now(), None),
             Err(error) => {
                 tracing::warn!(error = %error, "refund.outage");
                 health.fails(NAME, clock.now(), error.to_string());
             }
         }
         if stop.sleeps(&*clock, POLL).await {
-            return;
+            break;
         }
     }
+    // A call that is under way gets its answer written down.
+    while state.working.join_next().await.is_some() {}
 }
 
-async fn turn(
-    app: &App,
-    breakers: &mut BTreeMap<AccountSlug, Breaker>,
-    stop: &Stop,
-) -> Result<(), AppError> {
-    let mut due = due_by_account(app).await?;
-    for account in due.keys() {
-        breakers.entry(account.clone()).or_default();
+impl Loop {
+    async fn turn(&mut self) -> Result<(), AppError> {
+        while let Some(ended) = self.working.try_join_next_with_id() {
+            self.take_back(ended)?;
+        }
+        for (account, rows) in self.due_by_account().await? {
+            let work = of_account(Arc::clone(&self.app), self.stop.clone(), rows);
+            let id = self.working.spawn(work).id();
+            self.busy.insert(id, account);
+        }
+        Ok(())
     }
-    let work = breakers.iter_mut().filter_map(|(account, breaker)| {
-        let rows = due.remove(account)?;
-        Some(of_account(app, breaker, rows, stop))
-    });
-    // Each to its end: a call that is under way is not broken off by an outage of another's.
-    join_all(work).await.into_iter().collect()
-}
 
-async fn due_by_account(app: &App) -> Result<BTreeMap<AccountSlug, Vec<RefundRow>>, AppError> {
-    let now = app.recorder.now();
-    let mut due: BTreeMap<AccountSlug, Vec<RefundRow>> = BTreeMap::new();
-    let mut after = None;
-    loop {
-        let page = app.open_refunds(after, PAGE).await?;
-        for row in page.rows {
-            let of_account = due.get(&row.account).map_or(0, Vec::len);
-            if of_account < PER_ACCOUNT_AND_TURN && is_due(&row, asked(app, &row).await, now) {
-                due.entry(row.account.clone()).or_default().push(row);
+    /// An account's task has ended; what one that panicked left is found again.
+    fn take_back(
+        &mut self,
+        ended: Result<(Id, Result<(), AppError>), JoinError>,
+    ) -> Result<(), AppError> {
+        match ended {
+            Ok((id, result)) => {
+                self.busy.remove(&id);
+                result
+            }
+            Err(error) => {
+                self.busy.remove(&error.id());
+                metrics::counter!("counterfoil_loop_panics_total", "loop" => NAME).increment(1);
+                tracing::error!(error = %error, "refund.panicked");
+                Ok(())
             }
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(due);
+    }
+
+    /// Of accounts that nobody works on.
+    async fn due_by_account(&self) -> Result<BTreeMap<AccountSlug, Vec<RefundRow>>, AppError> {
+        let now = self.app.recorder.now();
+        let mut due: BTreeMap<AccountSlug, Vec<RefundRow>> = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = self.app.open_refunds(after, PAGE).await?;
+            for row in page.rows {
+                let known = due.get(&row.account).map_or(0, Vec::len);
+                let free = !self.busy.values().any(|account| *account == row.account);
+                if free && known < PER_TASK && is_due(&row, asked(&self.app, &row).await, now) {
+                    due.entry(row.account.clone()).or_default().push(row);
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(due);
+            }
         }
     }
 }
 
-/// One after the other. An outage of our own ends it; a refund in trouble holds up no other.
-async fn of_account(
-    app: &App,
-    breaker: &mut Breaker,
-    rows: Vec<RefundRow>,
-    stop: &Stop,
-) -> Result<(), AppError> {
+/// One after the other, at the account's pace. An outage of our own ends it; a refund in trouble holds
+/// up no other.
+async fn of_account(app: Arc<App>, stop: Stop, rows: Vec<RefundRow>) -> Result<(), AppError> {
     let clock = app.recorder.clock();
     for row in rows {
-        if stop.asked() || breaker.rests(clock.monotonic()) {
+        if stop.asked() || !admitted(&app, &row.account) {
             return Ok(());
         }
-        note(app, &row).await;
+        note(&app, &row).await;
         let started = clock.monotonic();
         let worked = match app.work_refund(&row, &Context::job(ENTRY)).await {
             Ok(worked) => worked,
@@ -148,12 +139,38 @@ async fn of_account(
                 continue;
             }
         };
-        let took = clock.monotonic().saturating_sub(started);
+        let now = clock.monotonic();
         metrics::histogram!("counterfoil_provider_refund_seconds", "account" => row.account.to_string())
-            .record(took);
-        breaker.heard(worked, clock.monotonic());
+            .record(now.saturating_sub(started));
+        heard(&app, &row, worked, now);
     }
     Ok(())
+}
+
+/// May the account be called or asked now? Where there is nobody to call, nobody is in the way.
+fn admitted(app: &App, account: &AccountSlug) -> bool {
+    let now = app.recorder.clock().monotonic();
+    let known = app.account(account).ok();
+    let called = known.filter(|(_, _, provider)| provider.refunds.is_some());
+    called.is_none_or(|(_, _, provider)| provider.pace.admit(now) == Admission::Go)
+}
+
+/// What the account's pace learns of it.
+fn heard(app: &App, row: &RefundRow, worked: RefundWorked, now: Duration) {
+    let Ok((_, _, provider)) = app.account(&row.account) else {
+        return;
+    };
+    match worked {
+        RefundWorked::Nothing => {}
+        RefundWorked::Answered => provider.pace.answered(),
+        RefundWorked::Unknown { retry_after_s } => {
+            let about = ProviderRef::parse(row.refund.as_str());
+            let retry_after = retry_after_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
+            if let Ok(about) = about {
+                provider.pace.silent(&about, retry_after, now);
+            }
+        }
+    }
 }
 
 fn note_key(row: &RefundRow) -> String {
