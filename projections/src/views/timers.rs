@@ -14,6 +14,7 @@
 //! Rows are hints: a loop folds the stream before it acts.
 
 mod overrides;
+mod refunds;
 
 use domain::codec::decode;
 use domain::ids::{AccountSlug, MerchantId, PaymentRequestId, ProviderCode, ProviderRef};
@@ -26,14 +27,10 @@ use domain::stream::{Category, StreamId};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use overrides::{OVERRIDES, OverrideRow};
-
 use super::fold;
 use crate::ports::{Cell, ColumnSpec, Rows, TableSpec, ViewSpec};
 use crate::view::{ApplyError, TypedRow, View, find, load, remove, save};
-
-mod refunds;
-
+pub use overrides::{OVERRIDES, OverrideRow};
 pub use refunds::{REFUNDS, RefundRow};
 
 /// The table of [`ExpiryRow`].
