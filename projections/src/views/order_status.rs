@@ -49,7 +49,7 @@ pub const TABLE: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "order_status",
-    version: 6,
+    version: 7,
     tables: &[TABLE, fold::TABLE],
 };
 
