@@ -17,6 +17,7 @@ use domain::payment::{BotLabel, Label, Request};
 use domain::stream::Version;
 use harness::money_world::{LIFE, MoneyWorld, PRICE, captured, reference, says};
 use harness::node::{Answer, PASSWORD};
+use harness::people::Person;
 use harness::shop::Shop;
 use harness::world::Dice;
 use serde_json::{Value, json};
@@ -265,9 +266,12 @@ impl Hidden {
 }
 
 /// A concrete path of a route for a request.
-fn path(op: Op, id: &str) -> String {
+fn path(op: Op, id: &str, proposal: &str) -> String {
     let template = op.spec().path;
     let path = template.replace("{id}", id);
+    let path = path.replace("{proposal_id}", proposal);
+    let path = path.replace("{stream}", &format!("payment_request-{id}"));
+    let path = path.replace("{quote_id}", "qt_aaaaaaaaaaaaaaaaaaaaaaaaaa");
     assert!(!path.contains('{'), "{template} has no example here");
     path
 }
@@ -288,7 +292,7 @@ fn bodies(op: Op, id: &str, order: &str) -> Vec<Option<Value>> {
         Op::ListRequests => {
             return vec![None];
         }
-        Op::ReadRequest | Op::StreamRequest => return vec![None],
+        Op::ReadRequest | Op::StreamRequest | Op::ReadProposal => return vec![None],
         Op::StartAttempt => json!({}),
         Op::Precheck => json!({ "amount": { "minor": "1", "currency": "AMD" } }),
         Op::RecordNotice => json!({ "kind": "message", "text": "Anahit-the-payer paid" }),
@@ -330,8 +334,20 @@ async fn follow(shop: &Shop, path: &str, token: &str) -> Answer {
     }
 }
 
-/// Requests of the bot that much happened to, and what must not come to light of it.
-async fn busy_shop() -> (Shop, Vec<String>, Vec<(String, String)>, Hidden) {
+/// A shop where much happened.
+struct Busy {
+    shop: Shop,
+    /// Requests of the bot.
+    own: Vec<String>,
+    /// Requests of others, with their orders.
+    foreign: Vec<(String, String)>,
+    /// A proposal to count the last of its own as paid.
+    proposal: String,
+    /// What must not come to light.
+    hidden: Hidden,
+}
+
+async fn busy_shop() -> Busy {
     let shop = Shop::open().await;
     let mut hidden = vec![];
     let mut own = vec![];
@@ -407,13 +423,29 @@ async fn busy_shop() -> (Shop, Vec<String>, Vec<(String, String)>, Hidden) {
     ] {
         hidden.push(words.to_owned());
     }
-    let own = own.into_iter().map(|(id, _)| id).collect();
-    (shop, own, foreign, Hidden(hidden))
+    let own: Vec<String> = own.into_iter().map(|(id, _)| id).collect();
+    let person = Person::hired(&shop.node, "op-davit", Role::Operator).await;
+    let proposal = person.proposes_override(&shop.node, &own[3]).await;
+    hidden.extend(["op-davit", "bank_confirmed", "override"].map(str::to_owned));
+    let hidden = Hidden(hidden);
+    Busy {
+        shop,
+        own,
+        foreign,
+        proposal,
+        hidden,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_tells_a_bot_more_than_it_may_show() {
-    let (shop, own, foreign, hidden) = busy_shop().await;
+    let Busy {
+        shop,
+        own,
+        foreign,
+        proposal,
+        hidden,
+    } = busy_shop().await;
     let scopes = Role::Bot.scopes();
     let may =
         |op: &&Op| matches!(op.spec().access, Access::Scope(scope) if scopes.contains(&scope));
@@ -431,7 +463,7 @@ async fn no_route_tells_a_bot_more_than_it_may_show() {
         let of_others = !own.contains(&id);
         for op in &routes {
             let spec = op.spec();
-            let of_this = path(*op, &id);
+            let of_this = path(*op, &id, &proposal);
             let listing = [
                 of_this.clone(),
                 format!("{of_this}?order_id={order}"),
@@ -465,6 +497,9 @@ async fn no_route_tells_a_bot_more_than_it_may_show() {
                             answer.text
                         );
                     }
+                    if *op == Op::ReadProposal {
+                        assert_eq!(answer.status, 404, "{what}: {}", answer.text);
+                    }
                     if answer.status < 300 && matches!(spec.answer, "PaymentRequest") {
                         assert_for_bots(&answer.json());
                     }
@@ -495,13 +530,10 @@ async fn no_route_tells_a_bot_more_than_it_may_show() {
     // And what a route does not offer at all, it does not tell either.
     for op in Op::ALL.iter().filter(|op| !may(op)) {
         let spec = op.spec();
-        if !matches!(spec.access, Access::Scope(_)) {
+        if !matches!(spec.access, Access::Scope(_) | Access::Person(_)) {
             continue;
         }
-        let some = own[0].as_str();
-        let stream = format!("payment_request-{some}");
-        let path = spec.path.replace("{id}", some).replace("{stream}", &stream);
-        let path = path.replace("{quote_id}", "qt_aaaaaaaaaaaaaaaaaaaaaaaaaa");
+        let path = path(*op, &own[0], &proposal);
         let (body, key) = (json!({}), Some("k"));
         let call = shop
             .node
