@@ -13,6 +13,8 @@ pub mod browser;
 pub mod canaries;
 pub mod contract;
 pub mod delivery_world;
+#[rustfmt::skip] // A row of the table is a line there.
+pub mod model;
 pub mod money_world;
 pub mod node;
 pub mod payer;
@@ -24,5 +26,6 @@ pub mod refund_bank;
 pub mod refund_shop;
 pub mod shop;
 pub mod shop_deliveries;
+pub mod sim;
 pub mod whole_log;
 pub mod world;

@@ -21,9 +21,12 @@ mod kill_loop;
 mod late_money;
 mod look_up_loop;
 mod look_ups;
+mod model;
 mod moved_money;
 mod overrides_refused;
 mod payer_notices;
+#[cfg(feature = "planted")]
+mod planted_mistakes;
 mod prechecks;
 mod promise_01_terms;
 mod promise_02_idempotent_create;

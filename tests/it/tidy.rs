@@ -5,5 +5,6 @@
 mod dependencies;
 mod fences;
 mod manifests;
+mod planted;
 mod source;
 mod tree;

@@ -74,6 +74,10 @@ pub fn ptx_key(key: &InstanceKey, capture: &CaptureKey) -> Digest32 {
 /// What an event claims, in the order in which it is listed in its record. `request` is the state
 /// that the event is decided on.
 pub fn needs_of(key: &InstanceKey, request: Option<&Request>, event: &Event) -> Vec<ClaimNeed> {
+    #[cfg(feature = "planted")]
+    if super::planted::forgets_claim(event) {
+        return vec![];
+    }
     let need = |ns, key, detail| ClaimNeed { ns, key, detail };
     match event {
         Event::Created(terms) => {

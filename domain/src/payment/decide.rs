@@ -20,6 +20,10 @@ pub fn decide(
     command: &Command,
     now: Timestamp,
 ) -> Result<Vec<Event>, Refusal> {
+    #[cfg(feature = "planted")]
+    if let Some(wrong) = super::planted::decide(request, command, now) {
+        return wrong;
+    }
     let events = follow(request, command, now)?;
     let Some(request) = request.filter(|request| request.proposals().values().any(Proposal::open))
     else {

@@ -28,6 +28,8 @@ pub mod notice;
 mod observe;
 pub mod outcome;
 mod parts;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod proposal;
 mod recording;
 pub mod refund;
