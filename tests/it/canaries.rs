@@ -159,6 +159,15 @@ async fn persons(cage: &mut Cage) -> String {
     let verdict = json!({ "ticket": ticket, "reason": "denied_by_bank", "text": words });
     let path = format!("{path}/approve");
     cage.post("approver", &path, &verdict).await.expect(200);
+    // What does not pay any more goes back.
+    let mut refund = json!({
+        "amount": { "minor": "100", "currency": "AMD" }, "part": "unapplied", "reason": "denied_by_bank",
+        "text": format!("{words} {CARD}"),
+    });
+    let refunds = format!("{request}/refunds");
+    cage.post("backend", &refunds, &refund).await.expect(422);
+    refund["text"] = json!(words);
+    cage.post("backend", &refunds, &refund).await.expect(202);
     ticket
 }
 
@@ -309,12 +318,6 @@ async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String) {
     let why = json!({ "reason": "told_by_phone", "text": format!("{WORDS}: {NAME}, {PHONE}") });
     cage.post("operator", &path, &why).await.expect(200);
     cage.deliveries("abandoned", 1).await;
-    let mut refund = why;
-    refund["amount"] = json!({ "minor": "100", "currency": "AMD" });
-    let refunds = format!("{request}/refunds");
-    cage.post("backend", &refunds, &refund).await.expect(202);
-    refund["text"] = json!(format!("{WORDS} {CARD}"));
-    cage.post("backend", &refunds, &refund).await.expect(422);
     (signing, link)
 }
 
