@@ -131,16 +131,16 @@ async fn signs_in(cage: &mut Cage, id: &str, name: &'static str) {
 async fn persons(cage: &mut Cage) -> String {
     signs_in(cage, "op-7", "person").await;
     signs_in(cage, "op-8", "approver").await;
-    let list = "/v1/payment-requests?status=paid";
-    let list = cage.call("backend", "GET", list, None).await.expect(200);
-    let paid = list.json()["payment_requests"][0]["id"].clone();
-    let request = format!("/v1/payment-requests/{}", paid.as_str().unwrap());
+    let amount = json!({ "minor": "150000", "currency": "AMD" });
+    let order = json!({ "order_id": "order-of-persons", "scenario": "web", "amount": amount });
+    let created = cage.post("backend", "/v1/payment-requests", &order).await;
+    let request = format!("/v1/payment-requests/{}", created.expect(201).text_of("id"));
     let words = format!("{WORDS}: {NAME}, {PHONE}");
     let mut body = json!({
-        "reason": "bank_denies_it", "text": format!("{words} {CARD}"),
+        "reason": "bank_confirmed_it", "text": format!("{words} {CARD}"),
         "evidence": [{ "text": format!("{NOTICE} {EMAIL}") }],
     });
-    let path = format!("{request}/revocations");
+    let path = format!("{request}/overrides");
     cage.post("person", &path, &body).await.expect(422);
     body["text"] = json!(words);
     let made = cage.post("person", &path, &body).await.expect(201);
@@ -156,7 +156,7 @@ async fn persons(cage: &mut Cage) -> String {
     // The one answer that shows the ticket, by design.
     cage.answers.pop();
     let ticket = shown.expect(200).text_of("ticket");
-    let verdict = json!({ "ticket": ticket, "reason": "denied_by_bank", "text": words });
+    let verdict = json!({ "ticket": ticket, "reason": "checked_with_bank", "text": words });
     let path = format!("{path}/approve");
     cage.post("approver", &path, &verdict).await.expect(200);
     // What does not pay any more goes back.
