@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::codec::{CodecError, decode};
 use crate::digest::Digest32;
-use crate::ids::{CaseId, EventId, ReasonCode};
+use crate::ids::{CaseId, EventId, ReasonCode, ScenarioId};
 use crate::money::Sum;
 use crate::payment::event::{CancelledBy, DisputeOutcome, RefundKind, VerificationMethod};
 use crate::payment::evidence::Mode;
@@ -19,29 +19,25 @@ use crate::payment::{CaptureKey, Event, Label, Request, evolve};
 use crate::record::Envelope;
 use crate::time::Timestamp;
 
+mod name;
 mod others;
+pub mod schema;
 
+pub use name::EventName;
 pub use others::{test_event, unmatched_event};
 
 /// A rendered event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outbound {
-    /// Short name (`payment_verified`), for opt-in lists and tables.
-    pub name: &'static str,
+    /// Which event.
+    pub name: EventName,
     /// What it is about; the order of deliveries is kept per subject.
     pub subject: String,
-    /// Only for subscribers that asked for it by name.
-    pub opt_in: bool,
+    /// The scenario of the payment request that it is about; `None` where it is about none.
+    pub scenario: Option<ScenarioId>,
     /// The canonical JSON body.
     pub body: Vec<u8>,
 }
-
-/// Names that a subscriber may opt in to.
-pub const OPT_IN: [&str; 3] = [
-    "exception_opened",
-    "exception_resolved",
-    "payment_partially_paid",
-];
 
 /// A request's stream so far, as far as bodies need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,9 +90,7 @@ impl Story {
                     | VerificationMethod::Settlement => amount.minor(),
                 };
                 Some((
-                    "payment_verified",
-                    "payment.verified",
-                    false,
+                    EventName::PaymentVerified,
                     self.verified(request, envelope, &event),
                 ))
             }
@@ -113,14 +107,14 @@ impl Story {
                     RefundKind::Void => "void",
                 };
                 let data = reversal(request, kind, applied.0, self.reversed, *requested, capture);
-                Some(("payment_reversed", "payment.reversed", false, data))
+                Some((EventName::PaymentReversed, data))
             }
             Event::RefundReversed {
                 applied, capture, ..
             } if verified && applied.0 > 0 => {
                 self.reversed -= applied.0;
                 let data = reversal(request, "refund", -applied.0, self.reversed, false, capture);
-                Some(("payment_reversed", "payment.reversed", false, data))
+                Some((EventName::PaymentReversed, data))
             }
             Event::DisputeClosed {
                 outcome: DisputeOutcome::Lost,
@@ -137,7 +131,7 @@ impl Story {
                     false,
                     capture,
                 );
-                Some(("payment_reversed", "payment.reversed", false, data))
+                Some((EventName::PaymentReversed, data))
             }
             Event::VerificationRevoked { .. } => {
                 let delta = self.paid - self.reversed;
@@ -152,7 +146,7 @@ impl Story {
                         "requested": true,
                     },
                 });
-                Some(("payment_reversed", "payment.reversed", false, data))
+                Some((EventName::PaymentReversed, data))
             }
             Event::DisputeOpened {
                 dispute,
@@ -162,7 +156,7 @@ impl Story {
                 ..
             } if verified => {
                 let data = json!({ "dispute": { "id": dispute, "amount": amount, "reason": reason, "due_by": due_by } });
-                Some(("payment_disputed", "payment.disputed", false, data))
+                Some((EventName::PaymentDisputed, data))
             }
             Event::DisputeClosed {
                 outcome: DisputeOutcome::Won,
@@ -170,19 +164,11 @@ impl Story {
                 ..
             } if verified => {
                 let data = json!({ "dispute": { "id": dispute, "outcome": "won" } });
-                Some((
-                    "payment_dispute_closed",
-                    "payment.dispute_closed",
-                    false,
-                    data,
-                ))
+                Some((EventName::PaymentDisputeClosed, data))
             }
-            Event::Expired { confirmed } => Some((
-                "payment_request_expired",
-                "payment_request.expired",
-                false,
-                json!({ "confirmed": confirmed }),
-            )),
+            Event::Expired { confirmed } => {
+                Some((EventName::RequestExpired, json!({ "confirmed": confirmed })))
+            }
             Event::Cancelled { by, superseded_by } => {
                 let by = match by {
                     CancelledBy::Client => "client",
@@ -190,12 +176,7 @@ impl Story {
                     CancelledBy::Revoked => "revoked",
                 };
                 let data = json!({ "by": by, "superseded_by": superseded_by });
-                Some((
-                    "payment_request_cancelled",
-                    "payment_request.cancelled",
-                    false,
-                    data,
-                ))
+                Some((EventName::RequestCancelled, data))
             }
             // A capture that completes the amount comes before its PaymentVerified and is no part.
             Event::PaymentCaptured { applied, .. } | Event::CaptureReceived { applied, .. }
@@ -204,12 +185,7 @@ impl Story {
                     && request.missing_minor() > request.terms().rules.tolerance_minor.0 =>
             {
                 let data = json!({ "applied": request.applied() });
-                Some((
-                    "payment_partially_paid",
-                    "payment.partially_paid",
-                    true,
-                    data,
-                ))
+                Some((EventName::PartiallyPaid, data))
             }
             Event::ExceptionOpened {
                 case,
@@ -218,14 +194,12 @@ impl Story {
                 due,
                 ..
             } => Some((
-                "exception_opened",
-                "exception.opened",
-                true,
+                EventName::ExceptionOpened,
                 exception(case, *kind, *severity, *due),
             )),
             Event::ExceptionResolved { case, resolution } => {
                 let data = json!({ "case": case, "resolution": resolution });
-                Some(("exception_resolved", "exception.resolved", true, data))
+                Some((EventName::ExceptionResolved, data))
             }
             Event::Created(_)
             | Event::AttemptStarted { .. }
@@ -260,16 +234,16 @@ impl Story {
             | Event::OverrideUnsubstantiated { .. }
             | Event::ExceptionAssigned { .. } => None,
         };
-        let Some((name, ce_type, opt_in, data)) = told else {
+        let Some((name, data)) = told else {
             return Ok(None);
         };
         let subject = request.terms().id.to_string();
         let data = with_common(request, data, &envelope.origin, leaf_hash);
-        let body = cloud_event(envelope, ce_type, &subject, data)?;
+        let body = cloud_event(envelope, name, &subject, data)?;
         Ok(Some(Outbound {
             name,
             subject,
-            opt_in,
+            scenario: Some(request.terms().scenario.clone()),
             body,
         }))
     }
@@ -395,7 +369,7 @@ fn exception(case: &CaseId, kind: ExceptionKind, severity: Severity, due: Timest
 
 fn cloud_event(
     envelope: &Envelope,
-    ce_type: &str,
+    name: EventName,
     subject: &str,
     data: Value,
 ) -> Result<Vec<u8>, CodecError> {
@@ -403,7 +377,7 @@ fn cloud_event(
         "specversion": "1.0",
         "id": envelope.event_id,
         "source": format!("//{}", envelope.origin),
-        "type": format!("counterfoil.{ce_type}.v1"),
+        "type": name.ce_type(),
         "subject": subject,
         "time": envelope.occurred_at,
         "recordedtime": envelope.recorded_at,

@@ -3,7 +3,7 @@
 //!
 //! What a test changes, it changes as the ledger would: by events and use-cases.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -280,11 +280,7 @@ impl DeliveryWorld {
 
     /// A subscriber of the shop; gives its signing secret.
     pub async fn subscribe(&self, name: &str, url: &str) -> String {
-        let new = NewSubscriber {
-            id: SubscriberId::parse(name).unwrap(),
-            url: url.to_owned(),
-            opt_in: BTreeSet::new(),
-        };
+        let new = NewSubscriber::usual(SubscriberId::parse(name).unwrap(), url);
         let added = self
             .app
             .add_subscriber(&shop(), &by_operator(), new)
@@ -298,7 +294,7 @@ impl DeliveryWorld {
         let id = SubscriberId::parse(name).unwrap();
         let done = self
             .app
-            .command_subscriber(&shop(), &id, &by_operator(), command)
+            .command_subscriber(&shop(), &id, &by_operator(), std::slice::from_ref(command))
             .await;
         done.unwrap();
     }

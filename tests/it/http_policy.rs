@@ -2,6 +2,8 @@
 //! of their own, of a colleague and of another merchant. What is expected stands here once more, by
 //! hand, so that a slip in the table of routes or in a role is a red cell.
 
+mod table;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -11,7 +13,6 @@ use api::app::context::Context;
 use api::app::recorder::{Decision, Draft};
 use api::http::ops::Op;
 use domain::access::operator;
-use domain::access::role::Role;
 use domain::access::token::Token;
 use domain::ids::{ClientId, OperatorId, PaymentRequestId, ProposalId};
 use domain::payment::event::{Grounds, Proposed};
@@ -21,197 +22,7 @@ use domain::stream::StreamId;
 use harness::node::{Answer, PASSWORD, TestNode};
 use serde_json::{Value, json};
 
-const REQUESTS: &str = "/v1/payment-requests";
-const REQUEST: &str = "/v1/payment-requests/{id}";
-const STREAM: &str = "/v1/payment-requests/{id}/stream";
-const ATTEMPTS: &str = "/v1/payment-requests/{id}/attempts";
-const PRECHECK: &str = "/v1/payment-requests/{id}/precheck";
-const CANCEL: &str = "/v1/payment-requests/{id}/cancel";
-const NOTICES: &str = "/v1/payment-requests/{id}/notices";
-const REFUNDS: &str = "/v1/payment-requests/{id}/refunds";
-const PRE_CHECKOUT: &str = "/v1/telegram/pre-checkout-queries";
-const TELEGRAM_PAYMENT: &str = "/v1/telegram/successful-payments";
-const OVERRIDES: &str = "/v1/payment-requests/{id}/overrides";
-const REVOCATIONS: &str = "/v1/payment-requests/{id}/revocations";
-const PROPOSAL: &str = "/v1/payment-requests/{id}/overrides/{proposal_id}";
-const APPROVE: &str = "/v1/payment-requests/{id}/overrides/{proposal_id}/approve";
-const REJECT: &str = "/v1/payment-requests/{id}/overrides/{proposal_id}/reject";
-const TRAIL: &str = "/v1/payment-requests/{id}/trail";
-const QUOTES: &str = "/v1/quotes";
-const QUOTE: &str = "/v1/quotes/{quote_id}";
-const EVENTS: &str = "/v1/events";
-const EVENT_STREAM: &str = "/v1/streams/{stream}";
-const EXCEPTIONS: &str = "/v1/exceptions";
-const EXCEPTION: &str = "/v1/exceptions/{id}";
-const ASSIGN: &str = "/v1/exceptions/{id}/assign";
-const RESOLVE: &str = "/v1/exceptions/{id}/resolve";
-const PROJECTIONS: &str = "/v1/projections";
-const CALLBACK: &str = "/v1/callbacks/{provider}/{account}";
-const CHECKOUT: &str = "/checkout/{link}";
-const CHECKOUT_PAY: &str = "/checkout/{link}/pay";
-const SUBSCRIBERS: &str = "/v1/subscribers";
-const SUBSCRIBER: &str = "/v1/subscribers/{id}";
-const TEST: &str = "/v1/subscribers/{id}/test";
-const PAUSE: &str = "/v1/subscribers/{id}/pause";
-const RESUME: &str = "/v1/subscribers/{id}/resume";
-const DELIVERIES: &str = "/v1/deliveries";
-const DELIVERY: &str = "/v1/deliveries/{id}";
-const REDRIVE: &str = "/v1/deliveries/{id}/redrive";
-const ABANDON: &str = "/v1/deliveries/{id}/abandon";
-const SESSIONS: &str = "/v1/sessions";
-const CURRENT: &str = "/v1/sessions/current";
-const CONFIRM: &str = "/v1/sessions/confirm";
-
-type Route = (&'static str, &'static str);
-
-/// Who is a person with a session; the others are clients. No client is an approver, and the proposer
-/// has the role of the operator.
-const PERSONS: [(&str, Role); 2] = [("approver", Role::Approver), ("proposer", Role::Operator)];
-
-/// What each role may do, and nothing else.
-const MAY: [(&str, &[Route]); 7] = [
-    (
-        "bot",
-        &[
-            ("POST", REQUESTS),
-            ("GET", REQUESTS),
-            ("GET", REQUEST),
-            ("GET", STREAM),
-            ("GET", PROPOSAL),
-            ("POST", ATTEMPTS),
-            ("POST", PRECHECK),
-            ("POST", NOTICES),
-            ("POST", PRE_CHECKOUT),
-            ("POST", TELEGRAM_PAYMENT),
-        ],
-    ),
-    (
-        "backend",
-        &[
-            ("POST", QUOTES),
-            ("GET", QUOTE),
-            ("POST", REQUESTS),
-            ("GET", REQUESTS),
-            ("GET", REQUEST),
-            ("GET", STREAM),
-            ("GET", PROPOSAL),
-            ("POST", ATTEMPTS),
-            ("POST", PRECHECK),
-            ("POST", CANCEL),
-            ("POST", NOTICES),
-            ("POST", REFUNDS),
-            ("POST", PRE_CHECKOUT),
-            ("POST", TELEGRAM_PAYMENT),
-        ],
-    ),
-    (
-        "operator",
-        &[
-            ("GET", REQUESTS),
-            ("GET", REQUEST),
-            ("GET", STREAM),
-            ("GET", PROPOSAL),
-            ("POST", NOTICES),
-            ("POST", TELEGRAM_PAYMENT),
-            ("GET", EXCEPTIONS),
-            ("GET", EXCEPTION),
-            ("POST", ASSIGN),
-            ("POST", RESOLVE),
-            ("GET", SUBSCRIBERS),
-            ("GET", SUBSCRIBER),
-            ("POST", PAUSE),
-            ("POST", RESUME),
-            ("GET", DELIVERIES),
-            ("GET", DELIVERY),
-            ("POST", REDRIVE),
-            ("POST", ABANDON),
-        ],
-    ),
-    (
-        "approver",
-        &[
-            ("GET", REQUESTS),
-            ("GET", REQUEST),
-            ("GET", STREAM),
-            ("GET", PROPOSAL),
-            ("GET", TRAIL),
-            ("GET", EVENTS),
-            ("GET", EVENT_STREAM),
-            ("POST", APPROVE),
-            ("POST", REJECT),
-            ("POST", CONFIRM),
-            ("DELETE", CURRENT),
-        ],
-    ),
-    (
-        "finance",
-        &[
-            ("GET", REQUESTS),
-            ("GET", REQUEST),
-            ("GET", STREAM),
-            ("GET", PROPOSAL),
-        ],
-    ),
-    (
-        "auditor",
-        &[
-            ("GET", REQUESTS),
-            ("GET", REQUEST),
-            ("GET", STREAM),
-            ("GET", PROPOSAL),
-            ("GET", TRAIL),
-            ("GET", EVENTS),
-            ("GET", EVENT_STREAM),
-            ("GET", SUBSCRIBERS),
-            ("GET", SUBSCRIBER),
-            ("GET", DELIVERIES),
-            ("GET", DELIVERY),
-        ],
-    ),
-    (
-        "admin",
-        &[
-            ("GET", REQUESTS),
-            ("GET", REQUEST),
-            ("GET", STREAM),
-            ("GET", PROPOSAL),
-            ("GET", TRAIL),
-            ("GET", EVENTS),
-            ("GET", EVENT_STREAM),
-            ("GET", PROJECTIONS),
-            ("GET", SUBSCRIBERS),
-            ("GET", SUBSCRIBER),
-            ("POST", SUBSCRIBERS),
-            ("POST", TEST),
-            ("GET", DELIVERIES),
-            ("GET", DELIVERY),
-        ],
-    ),
-];
-
-/// What an operator may who is a person, beside what the token of one may.
-const PROPOSER: [Route; 3] = [
-    ("POST", OVERRIDES),
-    ("POST", REVOCATIONS),
-    ("DELETE", CURRENT),
-];
-
-/// Every row, the proposer's too.
-fn rows() -> Vec<(&'static str, Vec<Route>)> {
-    let mut rows: Vec<_> = MAY.map(|(role, may)| (role, may.to_vec())).into();
-    let operator = rows.iter().find(|(role, _)| *role == "operator").unwrap();
-    let proposer = [&operator.1[..], &PROPOSER].concat();
-    rows.push(("proposer", proposer));
-    rows
-}
-
-/// Anybody may read these.
-const PUBLIC: [Route; 4] = [
-    ("GET", "/health/live"),
-    ("GET", "/health/ready"),
-    ("GET", "/metrics"),
-    ("GET", "/openapi.json"),
-];
+use self::table::*;
 
 /// With which token, on whose object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -324,6 +135,21 @@ async fn new_delivery(node: &TestNode, owner: &str, backend: &str) -> String {
 /// A concrete path for a template, on an object of `owner`, ready for the call.
 async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: &str) -> String {
     match template {
+        SCHEMA => "/schemas/payment.verified.v1.json".to_owned(),
+        SUBSCRIBER if method == "DELETE" => {
+            // What is gone is gone: one of its own for each call.
+            let id = fresh("gone");
+            let admin = if backend.starts_with("other-") {
+                "other-admin"
+            } else {
+                "admin"
+            };
+            let new = json!({ "id": id, "url": "https://hooks.example.org/x" });
+            node.post(admin, SUBSCRIBERS, &fresh("key"), &new)
+                .await
+                .expect(201);
+            template.replace("{id}", &id)
+        }
         CALLBACK => "/v1/callbacks/sim/sim-main".to_owned(),
         QUOTE => {
             let quote = json!({ "order_id": fresh("order"), "scenario": "telegram", "amount": amd("150000") });
@@ -365,7 +191,9 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
             let url = created.expect(201).text_of("checkout_url");
             template.replace("{link}", url.rsplit('/').next().unwrap())
         }
-        SUBSCRIBER | TEST | PAUSE | RESUME => template.replace("{id}", subscriber(backend)),
+        SUBSCRIBER | TEST | PAUSE | RESUME | KEYS | BACKFILLS => {
+            template.replace("{id}", subscriber(backend))
+        }
         DELIVERY | REDRIVE | ABANDON => {
             template.replace("{id}", &new_delivery(node, owner, backend).await)
         }
@@ -403,6 +231,9 @@ fn body(route: Route) -> Option<Value> {
         (_, SUBSCRIBERS) => {
             Some(json!({ "id": fresh("erp"), "url": "https://hooks.example.org/x" }))
         }
+        (_, SUBSCRIBER) => Some(json!({ "policy": { "per_second": 40 } })),
+        (_, KEYS) => Some(json!({ "overlap_s": 0 })),
+        (_, BACKFILLS) => Some(json!({ "from": "2020-01-01T00:00:00Z", "reason": "checked" })),
         (_, ASSIGN) => Some(json!({ "to": null })),
         (_, RESOLVE) => {
             Some(json!({ "resolution": "dismiss", "reason": "checked", "text": "nothing came" }))
@@ -452,12 +283,12 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
         Case::Own | Case::Colleagues | Case::OtherMerchants => match route {
             // Of people's decisions a bot sees none.
             ("GET", PROPOSAL) if role == "bot" => 404,
-            ("POST", QUOTES | REQUESTS | ATTEMPTS | SUBSCRIBERS | OVERRIDES) => 201,
+            ("POST", QUOTES | REQUESTS | ATTEMPTS | SUBSCRIBERS | KEYS | OVERRIDES) => 201,
             // Admitted, and told that what is not paid is not revoked.
             ("POST", REVOCATIONS) => 409,
             // Admitted, and told that this ticket is nobody's.
             ("POST", APPROVE | REJECT) => 403,
-            ("POST", NOTICES | TEST) => 202,
+            ("POST", NOTICES | TEST | BACKFILLS) => 202,
             // Admitted, and of an invoice that is nobody's.
             ("POST", TELEGRAM_PAYMENT) => 404,
             // Admitted, and told that what is due needs no second start, and that nothing was paid.
@@ -478,7 +309,7 @@ async fn send(
 ) -> Answer {
     if route.1 != STREAM {
         let bearer = token.map(|token| format!("Bearer {token}"));
-        let key = (route.0 == "POST").then(|| fresh("key"));
+        let key = (route.0 != "GET" && route.1 != CURRENT).then(|| fresh("key"));
         return node
             .call(
                 route.0,
@@ -557,7 +388,7 @@ async fn tokens(node: &TestNode, client: &str) -> Tokens {
         key_id: Some(key_id),
     })
     .await;
-    let expired = node.token_for(client, Duration::from_millis(50)).await;
+    let expired = node.token_for(client, Duration::from_millis(800)).await;
     Tokens { revoked, expired }
 }
 

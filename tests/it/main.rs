@@ -44,6 +44,7 @@ mod python_verifies;
 mod refund_calls;
 mod refunds;
 mod sessions;
+mod subscribers;
 mod tidy;
 mod tokens;
 mod transfers;

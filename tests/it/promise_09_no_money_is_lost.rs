@@ -216,17 +216,22 @@ async fn money_for_an_unknown_order_waits_then_is_kept_and_never_matched_by_amou
     assert_eq!(cases, expected);
     assert_eq!(shop.shown(&id).await["status"], "pending");
     assert_eq!(shop.log().await.of_type("PaymentCaptured").count(), 0);
+    let settled = async |messages: usize| {
+        shop.eventually("a look at it", async || {
+            let log = shop.log().await;
+            let unmatched =
+                |envelope: &&domain::record::Envelope| envelope.data["outcome"] == "unmatched";
+            let looked_at = log.of_type("NotificationApplied").filter(unmatched);
+            (looked_at.count() == messages).then_some(())
+        })
+        .await;
+    };
+    settled(1).await;
     // Told once more, in another message, it is the same money.
     let again = shop.signed(&orphan);
     assert_eq!(shop.send_and_settle(&again).await, "parked");
     shop.node.leap(Duration::from_secs(15 * 60 + 1)).await;
-    shop.eventually("a look at it", async || {
-        let log = shop.log().await;
-        let settled =
-            |envelope: &&domain::record::Envelope| envelope.data["outcome"] == "unmatched";
-        (log.of_type("NotificationApplied").filter(settled).count() == 2).then_some(())
-    })
-    .await;
+    settled(2).await;
     assert_eq!(shop.cases(None).await, expected);
 }
 

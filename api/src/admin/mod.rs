@@ -2,24 +2,27 @@
 //! server runs, commands go to it over a socket in the data folder that only its owner can open;
 //! otherwise the command line opens the stores itself.
 
+pub mod deliveries;
 pub mod exceptions;
 pub mod operators;
-mod outbound;
 pub mod socket;
+pub mod subscribers;
 
 use std::collections::BTreeSet;
 
 use domain::access::client;
 use domain::access::role::Role;
-use domain::delivery::signature;
-use domain::ids::{ClientId, DeliveryId, KeyId, MerchantId, ReasonCode, ScenarioId, SubscriberId};
+use domain::delivery::signature::Signer;
+use domain::ids::{ClientId, KeyId, MerchantId, ScenarioId, SubscriberId};
 use domain::payment::evidence::Mode;
 use domain::ports::{Secret, SecretPurpose};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::deliveries::DeliveryCommand;
 use self::exceptions::ExceptionCommand;
 use self::operators::OperatorCommand;
+use self::subscribers::SubscriberCommand;
 use crate::app::App;
 use crate::app::clients::NewClient;
 use crate::app::context::Context;
@@ -86,76 +89,12 @@ pub enum AdminCommand {
         /// Seconds that older ones of this purpose stay valid; for ever without.
         retire_others_in_s: Option<u32>,
     },
-    /// Make a subscriber and show its signing secret.
-    SubscriberAdd {
-        /// Whose.
-        merchant: MerchantId,
-        /// Its name.
-        id: SubscriberId,
-        /// Where events are sent.
-        url: String,
-        /// Opt-in event types.
-        opt_in: BTreeSet<String>,
-    },
+    /// A command about subscribers.
+    Subscriber(SubscriberCommand),
     /// Every subscriber.
     SubscriberList,
-    /// Let its deliveries wait.
-    SubscriberPause {
-        /// Whose.
-        merchant: MerchantId,
-        /// Its name.
-        id: SubscriberId,
-    },
-    /// Let them go on.
-    SubscriberResume {
-        /// Whose.
-        merchant: MerchantId,
-        /// Its name.
-        id: SubscriberId,
-    },
-    /// Send a test event.
-    SubscriberTest {
-        /// Whose.
-        merchant: MerchantId,
-        /// Its name.
-        id: SubscriberId,
-    },
-    /// Deliveries, newest first.
-    DeliveryList {
-        /// Whose.
-        merchant: MerchantId,
-        /// In this state.
-        state: Option<String>,
-        /// For this subscriber.
-        subscriber: Option<String>,
-        /// How many.
-        limit: u32,
-    },
-    /// One delivery with its body and outcomes.
-    DeliveryShow {
-        /// Whose.
-        merchant: MerchantId,
-        /// Which.
-        id: DeliveryId,
-    },
-    /// Start its schedule again.
-    DeliveryRedrive {
-        /// Whose.
-        merchant: MerchantId,
-        /// Which.
-        id: DeliveryId,
-        /// Why.
-        reason: ReasonCode,
-    },
-    /// Give it up.
-    DeliveryAbandon {
-        /// Whose.
-        merchant: MerchantId,
-        /// Which.
-        id: DeliveryId,
-        /// Why.
-        reason: ReasonCode,
-    },
+    /// A command about deliveries.
+    Delivery(DeliveryCommand),
     /// Names and validity of secrets.
     SecretList {
         /// Whose.
@@ -256,15 +195,12 @@ pub async fn execute(
             };
             set_secret(app, context, secret, retire_others_in_s).await
         }
-        AdminCommand::SubscriberAdd { .. }
-        | AdminCommand::SubscriberList
-        | AdminCommand::SubscriberPause { .. }
-        | AdminCommand::SubscriberResume { .. }
-        | AdminCommand::SubscriberTest { .. }
-        | AdminCommand::DeliveryList { .. }
-        | AdminCommand::DeliveryShow { .. }
-        | AdminCommand::DeliveryRedrive { .. }
-        | AdminCommand::DeliveryAbandon { .. } => outbound::execute(app, context, command).await,
+        AdminCommand::Subscriber(command) => subscribers::execute(app, context, command).await,
+        AdminCommand::SubscriberList => {
+            let known = app.list_subscribers(None).await?;
+            Ok(known.iter().map(subscribers::shown).collect())
+        }
+        AdminCommand::Delivery(command) => deliveries::execute(app, context, command).await,
         AdminCommand::SecretList { merchant } => {
             let known = app.secrets.list(&merchant).await.map_err(AppError::from)?;
             let shown = known.into_iter().map(|(purpose, key_id, from, until)| {
@@ -319,11 +255,16 @@ async fn set_secret(
             ));
         }
     };
-    if subscriber.is_some() && signature::key(&value).is_none() {
+    let signer = Signer::parse(&value);
+    if subscriber.is_some() && signer.is_none() {
         return Err(AdminError(
-            "a signing secret is whsec_ and 24 to 64 bytes in base64".to_owned(),
+            "a signing secret is whsec_ and 24 to 64 bytes in base64, or whsk_ and the 32 bytes of an Ed25519 key"
+                .to_owned(),
         ));
     }
+    let scheme = signer
+        .filter(|_| subscriber.is_some())
+        .map(|signer| signer.scheme());
     let now = app.recorder.now();
     let secret = Secret {
         key_id: key_id.clone(),
@@ -346,7 +287,10 @@ async fn set_secret(
         let until = now.plus(std::time::Duration::from_secs(u64::from(seconds)));
         let live = app.secrets.active(&merchant, &parsed, now).await;
         for other in live.map_err(AppError::from)? {
-            if other.key_id == key_id {
+            let of_other_scheme = scheme.as_ref().is_some_and(|scheme| {
+                Signer::parse(&other.value).is_some_and(|other| !other.same_scheme(scheme))
+            });
+            if other.key_id == key_id || of_other_scheme {
                 continue;
             }
             let until = other.valid_until.map_or(until, |known| known.min(until));
@@ -361,8 +305,8 @@ async fn set_secret(
                 .map_err(AppError::from)?;
         }
     }
-    if let Some(id) = subscriber {
-        app.note_signing_keys(&merchant, &id, context, &key_id, &retired)
+    if let (Some(id), Some(scheme)) = (subscriber, scheme) {
+        app.note_signing_keys(&merchant, &id, context, (&key_id, scheme), &retired)
             .await?;
     }
     Ok(json!({ "purpose": purpose, "key_id": key_id, "valid_from": now }))

@@ -93,6 +93,26 @@ impl App {
             .rows)
     }
 
+    /// The earliest delivery of a subscriber that has not ended, for those who get everything in
+    /// order.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn first_open_delivery(
+        &self,
+        subscriber: &str,
+    ) -> Result<Option<DeliveryRow>, AppError> {
+        let query = ViewQuery::first(1)
+            .equal("subscriber", subscriber)
+            .equal("open", true)
+            .order_by("ordinal");
+        let page = self
+            .reader::<DeliveryRow>(delivery_queue::SPEC)
+            .query(&query)
+            .await?;
+        Ok(page.rows.into_iter().next())
+    }
+
     /// The exact body of a delivery.
     ///
     /// # Errors
@@ -237,7 +257,7 @@ impl App {
             expect,
             merchant: Some(&row.merchant),
             command: match command {
-                Command::Record(_) => "record_try",
+                Command::Record { .. } => "record_try",
                 Command::Quarantine(_) => "quarantine",
                 Command::GiveUp => "give_up",
                 Command::Redrive => "redrive",

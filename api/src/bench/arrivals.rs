@@ -15,6 +15,7 @@ use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpServer};
 use domain::ids::{MerchantId, SubscriberId};
 use domain::ports::Clock;
+use domain::subscriber::{DeliveryPolicy, PER_SECOND_MAX};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -84,10 +85,15 @@ async fn node(scratch: &Scratch, receiver: SocketAddr) -> Result<Node, BenchErro
     {
         let opened = scratch.ledger("arrivals").await?;
         let merchant = MerchantId::parse("bench").map_err(&failed)?;
+        let id = SubscriberId::parse("bench").map_err(BenchError::at("subscriber"))?;
         let subscriber = NewSubscriber {
-            id: SubscriberId::parse("bench").map_err(BenchError::at("subscriber"))?,
-            url: format!("http://{receiver}{PATH}"),
-            opt_in: [].into(),
+            // What is measured is the way to the receiver and not its wish for calm.
+            policy: DeliveryPolicy {
+                per_second: PER_SECOND_MAX,
+                burst: PER_SECOND_MAX,
+                ..DeliveryPolicy::default()
+            },
+            ..NewSubscriber::usual(id, format!("http://{receiver}{PATH}"))
         };
         let context = Context::job("bench");
         let added = opened.app.add_subscriber(&merchant, &context, subscriber);

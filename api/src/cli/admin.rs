@@ -1,4 +1,4 @@
-//! Clients, secrets, subscribers, deliveries: sent to the running server, or done in the data folder.
+//! Clients, secrets, deliveries: sent to the running server, or done in the data folder.
 
 use std::io::Read;
 use std::path::Path;
@@ -9,9 +9,10 @@ use domain::payment::evidence::Mode;
 use domain::ports::SecretPurpose;
 use serde_json::Value;
 
-use super::args::{Clients, Deliveries, Global, Secrets, Subscribers};
+use super::args::{Clients, Deliveries, Global, Secrets};
 use super::out::{Failure, Out};
 use super::serve::{of_start, settings};
+use crate::admin::deliveries::{DeliveryAction, DeliveryCommand};
 use crate::admin::{AdminCommand, execute, socket};
 use crate::compose;
 use crate::config::Settings;
@@ -123,49 +124,14 @@ pub(super) async fn secrets(global: &Global, out: &Out, command: Secrets) -> Res
     Ok(())
 }
 
-pub(super) async fn subscribers(
-    global: &Global,
-    out: &Out,
-    command: Subscribers,
-) -> Result<(), Failure> {
-    let settings = settings(global, out)?.settings;
-    let list = matches!(command, Subscribers::List);
-    let command = match command {
-        Subscribers::Add {
-            id,
-            merchant,
-            url,
-            opt_in,
-        } => AdminCommand::SubscriberAdd {
-            id,
-            merchant,
-            url,
-            opt_in: opt_in.into_iter().collect(),
-        },
-        Subscribers::List => AdminCommand::SubscriberList,
-        Subscribers::Pause { id, merchant } => AdminCommand::SubscriberPause { id, merchant },
-        Subscribers::Resume { id, merchant } => AdminCommand::SubscriberResume { id, merchant },
-        Subscribers::Test { id, merchant } => AdminCommand::SubscriberTest { id, merchant },
-    };
-    let answer = send(global, &settings, command).await?;
-    if list {
-        out.list(&["id", "merchant", "url", "state", "opt_in"], &answer);
-    } else {
-        out.one(&answer);
-        if answer.get("signing_secret").is_some_and(Value::is_string) {
-            out.talk("The signing secret is shown this once.");
-        }
-    }
-    Ok(())
-}
-
 pub(super) async fn deliveries(
     global: &Global,
     out: &Out,
     command: Deliveries,
 ) -> Result<(), Failure> {
     let settings = settings(global, out)?.settings;
-    match command {
+    let list = matches!(command, Deliveries::List { .. });
+    let (merchant, action) = match command {
         Deliveries::List {
             merchant,
             state,
@@ -173,72 +139,40 @@ pub(super) async fn deliveries(
             limit,
         } => {
             known_merchant(&settings, &merchant)?;
-            let command = AdminCommand::DeliveryList {
-                merchant,
+            let list = DeliveryAction::List {
                 state,
                 subscriber,
                 limit,
             };
-            let answer = send(global, &settings, command).await?;
-            out.list(
-                &[
-                    "id",
-                    "subscriber",
-                    "event",
-                    "subject",
-                    "state",
-                    "attempts",
-                    "last_failure",
-                ],
-                &answer,
-            );
+            (merchant, list)
         }
-        Deliveries::Show { id, merchant } => {
-            out.one(
-                &send(
-                    global,
-                    &settings,
-                    AdminCommand::DeliveryShow { merchant, id },
-                )
-                .await?,
-            );
-        }
+        Deliveries::Show { id, merchant } => (merchant, DeliveryAction::Show { id }),
         Deliveries::Redrive {
             id,
             merchant,
             reason,
-        } => {
-            out.one(
-                &send(
-                    global,
-                    &settings,
-                    AdminCommand::DeliveryRedrive {
-                        merchant,
-                        id,
-                        reason,
-                    },
-                )
-                .await?,
-            );
-        }
+        } => (merchant, DeliveryAction::Redrive { id, reason }),
         Deliveries::Abandon {
             id,
             merchant,
             reason,
-        } => {
-            out.one(
-                &send(
-                    global,
-                    &settings,
-                    AdminCommand::DeliveryAbandon {
-                        merchant,
-                        id,
-                        reason,
-                    },
-                )
-                .await?,
-            );
-        }
+        } => (merchant, DeliveryAction::Abandon { id, reason }),
+    };
+    let command = AdminCommand::Delivery(DeliveryCommand { merchant, action });
+    let answer = send(global, &settings, command).await?;
+    if list {
+        let columns = [
+            "id",
+            "subscriber",
+            "event",
+            "subject",
+            "state",
+            "attempts",
+            "last_failure",
+        ];
+        out.list(&columns, &answer);
+    } else {
+        out.one(&answer);
     }
     Ok(())
 }

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use domain::ids::{
-    ClientId, DeliveryId, KeyId, MerchantId, OperatorId, ReasonCode, ScenarioId, SubscriberId,
-};
+use domain::ids::{ClientId, DeliveryId, KeyId, MerchantId, OperatorId, ReasonCode, ScenarioId};
 
 /// Counterfoil: the one place that decides whether an order is paid.
 #[derive(Parser)]
@@ -77,7 +75,7 @@ Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder,
     Secrets(Secrets),
     /// Receivers of events.
     #[command(subcommand)]
-    Subscribers(Subscribers),
+    Subscribers(super::subscribers::Subscribers),
     /// Deliveries: the failed list, redrive, abandon.
     #[command(subcommand)]
     Deliveries(Deliveries),
@@ -196,53 +194,6 @@ pub(super) enum Secrets {
 }
 
 #[derive(Subcommand)]
-pub(super) enum Subscribers {
-    /// Add a receiver and show its signing secret, once. It gets what happens from here on.
-    #[command(
-        after_help = "Example: counterfoil subscribers add crm --merchant shop --url https://crm.example/hook"
-    )]
-    Add {
-        /// Its name.
-        id: SubscriberId,
-        /// Whose.
-        #[arg(long)]
-        merchant: MerchantId,
-        /// Where events are sent.
-        #[arg(long)]
-        url: String,
-        /// An opt-in event type; may be repeated.
-        #[arg(long = "opt-in", value_name = "TYPE")]
-        opt_in: Vec<String>,
-    },
-    /// List subscribers.
-    List,
-    /// Let its deliveries wait.
-    Pause {
-        /// Its name.
-        id: SubscriberId,
-        /// Whose.
-        #[arg(long)]
-        merchant: MerchantId,
-    },
-    /// Let them go on.
-    Resume {
-        /// Its name.
-        id: SubscriberId,
-        /// Whose.
-        #[arg(long)]
-        merchant: MerchantId,
-    },
-    /// Send a test event.
-    Test {
-        /// Its name.
-        id: SubscriberId,
-        /// Whose.
-        #[arg(long)]
-        merchant: MerchantId,
-    },
-}
-
-#[derive(Subcommand)]
 pub(super) enum Deliveries {
     /// List deliveries, newest first.
     #[command(
@@ -253,7 +204,7 @@ pub(super) enum Deliveries {
         #[arg(long)]
         merchant: MerchantId,
         /// How it stands.
-        #[arg(long, value_parser = ["due", "held", "delivered", "dead_lettered", "abandoned"])]
+        #[arg(long, value_parser = ["due", "held", "delivered", "dead_lettered", "quarantined", "abandoned"])]
         state: Option<String>,
         /// For this subscriber.
         #[arg(long)]

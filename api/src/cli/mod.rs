@@ -15,6 +15,7 @@ mod projections;
 pub mod reference;
 mod serve;
 mod sim;
+mod subscribers;
 
 use std::process::ExitCode;
 
@@ -54,7 +55,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Clients(command) => admin::clients(global, out, command).await,
         Command::Operators(command) => operators::run(global, out, command).await,
         Command::Secrets(command) => admin::secrets(global, out, command).await,
-        Command::Subscribers(command) => admin::subscribers(global, out, command).await,
+        Command::Subscribers(command) => subscribers::run(global, out, command).await,
         Command::Deliveries(command) => admin::deliveries(global, out, command).await,
         Command::Exceptions(command) => exceptions::run(global, out, command).await,
         Command::Config(command) => config::run(global, out, command).await,

@@ -48,7 +48,7 @@ fn markup() -> Markup {
                 h1 { "Counterfoil API" }
                 p {
                     "The one place that decides whether an order is paid. The same as "
-                    a href="/openapi.json" { "OpenAPI 3.1" } "."
+                    a href="/openapi.json" { "OpenAPI 3.1" } ". What subscribers are sent: " a href="/asyncapi.json" { "AsyncAPI 3.0" } "."
                 }
                 p {
                     "Callers send " code { "Authorization: Bearer cf_..." } ". Every route that changes something needs an "

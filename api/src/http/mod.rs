@@ -1,5 +1,6 @@
 //! HTTP: parse, one use-case call, present. Statuses stand nowhere inward of here.
 
+pub mod asyncapi;
 pub mod body;
 pub mod call;
 mod card_numbers;
@@ -100,6 +101,11 @@ fn route(op: Op) -> Route {
         Op::AddSubscriber => web::post().to(subscribers::add),
         Op::ListSubscribers => web::get().to(subscribers::list),
         Op::ReadSubscriber => web::get().to(subscribers::read),
+        Op::ChangeSubscriber => web::patch().to(subscribers::change),
+        Op::RemoveSubscriber => web::delete().to(subscribers::remove),
+        Op::AddSigningKey => web::post().to(subscribers::add_key),
+        Op::Backfill => web::post().to(subscribers::backfill),
+        Op::PublicKeys => web::get().to(subscribers::public_keys),
         Op::TestSubscriber => web::post().to(subscribers::test),
         Op::PauseSubscriber => web::post().to(subscribers::pause),
         Op::ResumeSubscriber => web::post().to(subscribers::resume),
@@ -118,6 +124,8 @@ fn route(op: Op) -> Route {
         Op::Live => web::get().to(operations::live),
         Op::Ready => web::get().to(operations::ready),
         Op::Metrics => web::get().to(operations::metrics),
+        Op::AsyncApi => web::get().to(operations::asyncapi),
+        Op::EventSchema => web::get().to(operations::event_schema),
         Op::OpenApi => web::get().to(operations::openapi),
     }
 }

@@ -118,6 +118,10 @@ mod table {
     AddSubscriber:  "POST" "/v1/subscribers", "addSubscriber", "Subscribers", scope(Scope::SubscribersAdmin), true, "NewSubscriber" -> 201 "Subscriber", "Add a receiver of events.";
     ListSubscribers:"GET" "/v1/subscribers", "listSubscribers", "Subscribers", scope(Scope::DeliveriesRead), false, "" -> 200 "SubscriberList", "List the merchant's subscribers.";
     ReadSubscriber: "GET" "/v1/subscribers/{id}", "readSubscriber", "Subscribers", scope(Scope::DeliveriesRead), false, "" -> 200 "Subscriber", "Read one subscriber.";
+    ChangeSubscriber: "PATCH" "/v1/subscribers/{id}", "changeSubscriber", "Subscribers", scope(Scope::SubscribersAdmin), true, "SubscriberChange" -> 200 "Subscriber", "Change what is named, and nothing else.";
+    RemoveSubscriber: "DELETE" "/v1/subscribers/{id}", "removeSubscriber", "Subscribers", scope(Scope::SubscribersAdmin), true, "" -> 200 "Subscriber", "End a subscriber, for good.";
+    AddSigningKey:  "POST" "/v1/subscribers/{id}/keys", "addSigningKey", "Subscribers", scope(Scope::SubscribersAdmin), true, "NewSigningKey" -> 201 "Subscriber", "Make a signing key; the others of its scheme sign beside it for a while.";
+    Backfill:       "POST" "/v1/subscribers/{id}/backfills", "backfillSubscriber", "Subscribers", scope(Scope::SubscribersAdmin), true, "Backfill" -> 202 "Subscriber", "Send what happened before, as far as it was not sent.";
     TestSubscriber: "POST" "/v1/subscribers/{id}/test", "testSubscriber", "Subscribers", scope(Scope::SubscribersAdmin), true, "" -> 202 "Subscriber", "Send a test event.";
     PauseSubscriber:"POST" "/v1/subscribers/{id}/pause", "pauseSubscriber", "Subscribers", scope(Scope::DeliveriesOperate), true, "" -> 200 "Subscriber", "Park a subscriber's deliveries.";
     ResumeSubscriber:"POST" "/v1/subscribers/{id}/resume", "resumeSubscriber", "Subscribers", scope(Scope::DeliveriesOperate), true, "" -> 200 "Subscriber", "Go on with a subscriber's deliveries.";
@@ -133,9 +137,12 @@ mod table {
     CallbackByQuery: "GET" "/v1/callbacks/{provider}/{account}", "callbackByQuery", "Providers", Provider, false, "" -> 200 "", "The same as a query string, for accounts whose profile takes it; others answer 405.";
     Checkout:       "GET" "/checkout/{link}", "checkoutPage", "Checkout", Link, false, "" -> 200 "", "The page that a payer sees: terms, how the payment stands, and the way to the provider.";
     CheckoutPay:    "POST" "/checkout/{link}/pay", "checkoutPay", "Checkout", Link, false, "" -> 303 "", "The form of that page: starts an attempt, or uses the live one, and leads to the provider.";
+    PublicKeys:     "GET" "/.well-known/webhook-keys.json", "webhookKeys", "Subscribers", Public, false, "" -> 200 "", "Public keys of deliveries that are signed with a key pair.";
     Live:           "GET" "/health/live", "live", "Operations", Public, false, "" -> 200 "Health", "The process runs. Touches no store.";
     Ready:          "GET" "/health/ready", "ready", "Operations", Public, false, "" -> 200 "Health", "Every part works; names the part that does not.";
     Metrics:        "GET" "/metrics", "metrics", "Operations", Public, false, "" -> 200 "", "Figures for Prometheus.";
+    AsyncApi:       "GET" "/asyncapi.json", "asyncapi", "Operations", Public, false, "" -> 200 "", "What subscribers are sent, as AsyncAPI 3.0.";
+    EventSchema:    "GET" "/schemas/{file}", "eventSchema", "Operations", Public, false, "" -> 200 "", "The JSON Schema of an event, for example payment.verified.v1.json.";
     OpenApi:        "GET" "/openapi.json", "openapi", "Operations", Public, false, "" -> 200 "", "This interface as OpenAPI 3.1.";
     }
 }
@@ -186,7 +193,15 @@ mod tests {
             .collect();
         assert_eq!(
             public,
-            ["/health/live", "/health/ready", "/metrics", "/openapi.json"]
+            [
+                "/.well-known/webhook-keys.json",
+                "/health/live",
+                "/health/ready",
+                "/metrics",
+                "/asyncapi.json",
+                "/schemas/{file}",
+                "/openapi.json"
+            ]
         );
     }
 }

@@ -1,6 +1,7 @@
 //! JSON Schemas of the bodies and answers, by the names that the table of routes uses.
 
 mod exceptions;
+mod outbound;
 mod overrides;
 mod refunds;
 mod telegram;
@@ -12,6 +13,7 @@ pub fn schemas() -> Value {
     let groups = [
         common(),
         exceptions::schemas(),
+        outbound::schemas(),
         overrides::schemas(),
         refunds::schemas(),
         telegram::schemas(),
@@ -109,23 +111,6 @@ fn common() -> Value {
             "events": { "type": "array", "items": { "type": "object" } },
             "next": text("Read on from here."), "done": { "type": "boolean" }
         })),
-        "NewSubscriber": object(&["id", "url"], json!({
-            "id": text("Its name."), "url": text("Where events are sent; https."),
-            "opt_in": { "type": "array", "items": text("exception_opened, exception_resolved or payment_partially_paid.") }
-        })),
-        "Subscriber": answer(&["id", "state"], json!({
-            "id": text("Its name."), "url": text("Where events are sent."), "state": text("active or paused."),
-            "signing_secret": text("Shown once, in the answer that made it.")
-        })),
-        "SubscriberList": list("subscribers"),
-        "Delivery": answer(&["id", "state"], json!({
-            "id": text("dlv_..."), "state": text("due, held, delivered, dead_lettered, quarantined or abandoned.")
-        })),
-        "DeliveryDetail": answer(&["id", "state"], json!({
-            "id": text("dlv_..."), "state": text("As in the list."), "request": { "type": "object" },
-            "attempts": { "type": "array", "items": { "type": "object" } }
-        })),
-        "DeliveryList": list("deliveries"),
         "Reason": object(&["reason"], json!({
             "reason": text("A short code for why."), "text": text("Words; kept sealed.")
         })),

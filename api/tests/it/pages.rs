@@ -76,6 +76,12 @@ fn openapi_file_is_the_document_that_is_served() {
 }
 
 #[test]
+fn asyncapi_file_is_the_document_that_is_served() {
+    let text = serde_json::to_string_pretty(&sorted(api::http::asyncapi::document())).unwrap();
+    holds("asyncapi.json", &format!("{text}\n"));
+}
+
+#[test]
 fn command_line_page_is_the_help_of_every_command() {
     holds("cli.md", &api::cli::reference::reference_page());
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::event::{DeadReason, Event, FailureClass, OurFault, Pair};
-use super::schedule::{REFUSED_TRIES, STEPS_S, next_try};
+use super::schedule::{STEPS_S, next_try};
 use crate::digest::Digest32;
 use crate::ids::{DeliveryId, KeyId};
 use crate::ports::OutError;
@@ -80,7 +80,12 @@ pub enum Failure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Record a try.
-    Record(Answer),
+    Record {
+        /// What it came to.
+        answer: Answer,
+        /// Tries that a receiver gets which refuses, as its policy says.
+        refused_tries: u32,
+    },
     /// Stop trying: it is our own fault.
     Quarantine(OurFault),
     /// Stop trying: it waited too long.
@@ -162,7 +167,13 @@ pub fn decide(
 ) -> Result<Vec<Event>, Refusal> {
     let of = of.clone();
     match (command, delivery.state) {
-        (Command::Record(answer), State::Open) => Ok(vec![tried(id, of, delivery, answer, now)]),
+        (
+            Command::Record {
+                answer,
+                refused_tries,
+            },
+            State::Open,
+        ) => Ok(vec![tried(id, of, delivery, answer, *refused_tries, now)]),
         (Command::Quarantine(fault), State::Open) => {
             let (attempts, generation) = (delivery.attempts, delivery.generation);
             Ok(vec![Event::Quarantined {
@@ -184,7 +195,7 @@ pub fn decide(
             }])
         }
         (
-            Command::Record(_) | Command::Quarantine(_) | Command::GiveUp,
+            Command::Record { .. } | Command::Quarantine(_) | Command::GiveUp,
             State::Delivered | State::DeadLettered | State::Quarantined | State::Abandoned,
         ) => Ok(vec![]),
         (Command::Redrive, State::DeadLettered | State::Quarantined) => Ok(vec![Event::Redriven {
@@ -201,7 +212,14 @@ pub fn decide(
     }
 }
 
-fn tried(id: &DeliveryId, of: Pair, delivery: &Delivery, answer: &Answer, now: Timestamp) -> Event {
+fn tried(
+    id: &DeliveryId,
+    of: Pair,
+    delivery: &Delivery,
+    answer: &Answer,
+    refused_tries: u32,
+    now: Timestamp,
+) -> Event {
     let (attempt_no, generation) = (delivery.attempts + 1, delivery.generation);
     let dead = |of, reason, http_status| Event::DeadLettered {
         of,
@@ -237,7 +255,7 @@ fn tried(id: &DeliveryId, of: Pair, delivery: &Delivery, answer: &Answer, now: T
         Err(Failure::NoKey) => (FailureClass::NoKey, None),
     };
     let (tries_max, reason) = match class {
-        FailureClass::Refused => (REFUSED_TRIES, DeadReason::Rejected),
+        FailureClass::Refused => (refused_tries, DeadReason::Rejected),
         FailureClass::Timeout
         | FailureClass::Connect
         | FailureClass::Dns

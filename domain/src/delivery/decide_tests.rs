@@ -1,5 +1,6 @@
 use super::*;
 use crate::delivery::id::delivery_id;
+use crate::delivery::schedule::REFUSED_TRIES;
 use crate::ids::{EventId, SubscriberId};
 
 fn pair() -> Pair {
@@ -10,7 +11,7 @@ fn pair() -> Pair {
 }
 
 fn answer(result: Result<u16, Failure>) -> Command {
-    Command::Record(Answer {
+    let answer = Answer {
         result,
         retry_after: None,
         latency: Duration::from_millis(12),
@@ -18,7 +19,11 @@ fn answer(result: Result<u16, Failure>) -> Command {
         body_sha256: Digest32([1; 32]),
         key_ids: vec![],
         receiver_ref: None,
-    })
+    };
+    Command::Record {
+        answer,
+        refused_tries: REFUSED_TRIES,
+    }
 }
 
 fn step(delivery: Delivery, command: &Command) -> (Delivery, Event) {
@@ -152,4 +157,23 @@ fn what_waited_too_long_is_on_the_failed_list_and_no_try_is_counted() {
         }
     ));
     assert_eq!(step(dead, &Command::Redrive).0.generation, 2);
+}
+
+#[test]
+fn a_subscriber_says_how_often_it_may_refuse() {
+    let Command::Record { answer, .. } = answer(Ok(422)) else {
+        unreachable!()
+    };
+    let patient = |refused_tries| Command::Record {
+        answer: answer.clone(),
+        refused_tries,
+    };
+    let first = step(Delivery::default(), &patient(1)).1;
+    assert!(matches!(first, Event::DeadLettered { attempts: 1, .. }));
+    let mut delivery = Delivery::default();
+    for _ in 0..12 {
+        delivery = step(delivery, &patient(13)).0;
+        assert_eq!(delivery.state, State::Open);
+    }
+    assert_eq!(step(delivery, &patient(13)).0.state, State::DeadLettered);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Outbound, cloud_event, exception};
+use super::{EventName, Outbound, cloud_event, exception};
 use crate::codec::{CodecError, decode};
 use crate::digest::Digest32;
 use crate::record::Envelope;
@@ -16,7 +16,7 @@ pub fn unmatched_event(
     envelope: &Envelope,
     leaf_hash: Digest32,
 ) -> Result<Option<Outbound>, CodecError> {
-    let (name, ce_type, mut data) = match decode(envelope)? {
+    let (name, mut data) = match decode(envelope)? {
         unmatched::Event::ExceptionOpened {
             case,
             kind,
@@ -24,13 +24,11 @@ pub fn unmatched_event(
             due,
             ..
         } => (
-            "exception_opened",
-            "exception.opened",
+            EventName::ExceptionOpened,
             exception(&case, kind, severity, due),
         ),
         unmatched::Event::ExceptionResolved { case, resolution } => (
-            "exception_resolved",
-            "exception.resolved",
+            EventName::ExceptionResolved,
             json!({ "case": case, "resolution": resolution }),
         ),
         unmatched::Event::Observed(_)
@@ -40,11 +38,11 @@ pub fn unmatched_event(
     let subject = envelope.stream.key().to_owned();
     data["merchant_id"] = json!(envelope.merchant);
     data["log"] = json!({ "origin": envelope.origin, "leaf_hash": leaf_hash });
-    let body = cloud_event(envelope, ce_type, &subject, data)?;
+    let body = cloud_event(envelope, name, &subject, data)?;
     Ok(Some(Outbound {
         name,
         subject,
-        opt_in: true,
+        scenario: None,
         body,
     }))
 }
@@ -59,23 +57,29 @@ pub fn test_event(
 ) -> Result<Option<Outbound>, CodecError> {
     match decode(envelope)? {
         subscriber::Event::TestRequested {} => {
+            let name = EventName::DeliveryTest;
             let subject = envelope.stream.key().to_owned();
             let data = json!({ "is_test": true, "log": { "origin": envelope.origin, "leaf_hash": leaf_hash } });
-            let body = cloud_event(envelope, "delivery.test", &subject, data)?;
+            let body = cloud_event(envelope, name, &subject, data)?;
             Ok(Some(Outbound {
-                name: "delivery_test",
+                name,
                 subject,
-                opt_in: false,
+                scenario: None,
                 body,
             }))
         }
         subscriber::Event::Registered { .. }
         | subscriber::Event::EndpointChanged { .. }
         | subscriber::Event::SubscriptionChanged { .. }
+        | subscriber::Event::DeliveryPolicyChanged { .. }
+        | subscriber::Event::StaticHeadersChanged { .. }
         | subscriber::Event::SigningKeyAdded { .. }
         | subscriber::Event::SigningKeyRetired { .. }
+        | subscriber::Event::BackfillRequested { .. }
         | subscriber::Event::Paused { .. }
         | subscriber::Event::Resumed {}
+        | subscriber::Event::CircuitOpened { .. }
+        | subscriber::Event::CircuitClosed {}
         | subscriber::Event::Removed {} => Ok(None),
     }
 }

@@ -381,11 +381,10 @@ impl Ledger {
             let shown = execute(&bare, &context, command).await.unwrap();
             tokens.insert(name, shown["token"].as_str().unwrap().to_owned());
         }
-        let subscriber = NewSubscriber {
-            id: SubscriberId::parse("listener").unwrap(),
-            url: "https://listener.example/".to_owned(),
-            opt_in: BTreeSet::new(),
-        };
+        let subscriber = NewSubscriber::usual(
+            SubscriberId::parse("listener").unwrap(),
+            "https://listener.example/".to_owned(),
+        );
         bare.add_subscriber(&shop(), &context, subscriber)
             .await
             .unwrap();

@@ -1,12 +1,13 @@
 //! Health, figures, views: for those who run the ledger.
 
-use actix_web::web::Data;
+use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use domain::outbound::schema;
 use serde_json::{Value, json};
 
 use super::super::call::Call;
 use super::super::guard::AsIs;
-use super::super::problem::Problem;
+use super::super::problem::{self, Problem};
 use super::super::state::HttpState;
 use crate::app::error::AppError;
 
@@ -45,6 +46,22 @@ pub async fn openapi(_: HttpRequest) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .body(super::super::openapi::document().to_string())
+}
+
+/// `GET /asyncapi.json`
+pub async fn asyncapi() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(super::super::asyncapi::document().to_string())
+}
+
+/// `GET /schemas/{file}`
+pub async fn event_schema(path: Path<String>) -> Result<HttpResponse, Problem> {
+    let name = schema::of_file(&path).ok_or_else(|| Problem::new(&problem::NOT_FOUND))?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/schema+json")
+        .insert_header(("cache-control", "public, max-age=86400"))
+        .body(schema::schema(name).to_string()))
 }
 
 /// `GET /v1/projections`

@@ -1,19 +1,22 @@
 //! Subscribers: parse, one use-case call, present.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::ids::SubscriberId;
-use domain::subscriber::{Command, PausedWhy, Subscriber};
+use domain::ids::{ScenarioId, SubscriberId};
+use domain::subscriber::{
+    Backfill, Command, DeliveryPolicy, KeyScheme, PausedWhy, Subscriber, Wants,
+};
 use serde_json::{Value, json};
 
 use super::super::body;
 use super::super::call::Call;
-use super::super::fields;
+use super::super::fields::{self, Fields};
 use super::super::problem::{self, Problem};
 use super::super::state::HttpState;
-use crate::app::subscribers::NewSubscriber;
+use crate::app::subscribers::{NewKey, NewSubscriber, OVERLAP, OVERLAP_MAX, SubscriberChange};
 
 /// `POST /v1/subscribers`: the signing secret stands in this one answer.
 pub async fn add(
@@ -23,14 +26,27 @@ pub async fn add(
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     let command = body::json(&request, &mut payload).await?;
+    let now = state.app.recorder.now();
     let new = fields::read(command.clone(), |fields| {
         let id = fields.required("id");
-        let url = fields.required("url");
-        let opt_in: BTreeSet<String> = fields.optional("opt_in").unwrap_or_default();
+        let url: Option<String> = fields.required("url");
+        let (change, from) = (terms(fields), fields.optional("start_from"));
+        let history = from.map(|from| Backfill {
+            from,
+            to: now,
+            subjects: BTreeSet::new(),
+        });
+        let usual = Wants::default();
         let new = NewSubscriber {
             id: id?,
             url: url?,
-            opt_in,
+            wants: Wants {
+                events: change.events.unwrap_or(usual.events),
+                scenarios: change.scenarios.flatten(),
+            },
+            policy: change.policy.applied_to(DeliveryPolicy::default()),
+            headers: change.headers.unwrap_or_default(),
+            history,
         };
         for (field, what) in new.mistakes() {
             fields.complain(field, &what);
@@ -48,6 +64,142 @@ pub async fn add(
     Ok(HttpResponse::Created()
         .insert_header(("location", location))
         .json(shown))
+}
+
+/// What may be said of a new subscriber and of a change alike.
+fn terms(fields: &mut Fields<'_>) -> SubscriberChange {
+    let scenarios = fields.has("scenarios");
+    let named: Option<BTreeSet<ScenarioId>> = fields.optional("scenarios");
+    SubscriberChange {
+        url: None,
+        events: fields.optional("events"),
+        scenarios: scenarios.then_some(named),
+        policy: fields.optional("policy").unwrap_or_default(),
+        headers: fields.optional("headers"),
+    }
+}
+
+/// `PATCH /v1/subscribers/{id}`: what is not named stays; `"scenarios": null` is all of them.
+pub async fn change(
+    request: HttpRequest,
+    mut payload: Payload,
+    path: Path<String>,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    let id = id(path)?;
+    let command = body::json(&request, &mut payload).await?;
+    let change = fields::read(command.clone(), |fields| {
+        let change = SubscriberChange {
+            url: fields.optional("url"),
+            ..terms(fields)
+        };
+        for (field, what) in change.mistakes() {
+            fields.complain(field, &what);
+        }
+        Some(change)
+    })?;
+    let context = call.context(&state, id.as_str(), &command)?;
+    let changed = state
+        .app
+        .change_subscriber(&call.caller.merchant, &id, &context, &change);
+    Ok(HttpResponse::Ok().json(shown(&changed.await?)))
+}
+
+/// `DELETE /v1/subscribers/{id}`: it is gone for good, and its name stays taken.
+pub async fn remove(
+    path: Path<String>,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    let subscriber = order(path, &call, &state, Command::Remove).await?;
+    Ok(HttpResponse::Ok().json(shown(&subscriber)))
+}
+
+/// `POST /v1/subscribers/{id}/keys`: a secret stands in this one answer.
+pub async fn add_key(
+    request: HttpRequest,
+    mut payload: Payload,
+    path: Path<String>,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    let id = id(path)?;
+    let command = body::json(&request, &mut payload).await?;
+    let (new, overlap) = fields::read(command.clone(), |fields| {
+        let scheme: Option<String> = fields.optional("scheme");
+        let overlap = fields.within("overlap_s", 0..=seconds(OVERLAP_MAX));
+        let new = match scheme.as_deref() {
+            None | Some("v1") => NewKey::V1,
+            Some("v1a") => NewKey::V1a,
+            Some(_) => {
+                fields.complain("scheme", "must be v1 or v1a");
+                return None;
+            }
+        };
+        Some((new, overlap.unwrap_or(seconds(OVERLAP))))
+    })?;
+    let context = call.context(&state, id.as_str(), &command)?;
+    let overlap = Duration::from_secs(overlap.into());
+    let added = state
+        .app
+        .add_signing_key(&call.caller.merchant, &id, &context, new, overlap);
+    let (subscriber, key) = added.await?;
+    let mut shown = shown(&subscriber);
+    match new {
+        NewKey::V1 => shown["signing_secret"] = json!(key),
+        NewKey::V1a => shown["public_key"] = json!(key),
+    }
+    Ok(HttpResponse::Created().json(shown))
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// `POST /v1/subscribers/{id}/backfills`: what happened before is queued, as far as it was not.
+pub async fn backfill(
+    request: HttpRequest,
+    mut payload: Payload,
+    path: Path<String>,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    let id = id(path)?;
+    let command = body::json(&request, &mut payload).await?;
+    let now = state.app.recorder.now();
+    let (wanted, reason) = fields::read(command.clone(), |fields| {
+        let from = fields.required("from");
+        let to = fields.optional("to").unwrap_or(now);
+        let subjects = fields.optional("subjects").unwrap_or_default();
+        let (code, text) = (fields.required("reason"), fields.optional("text"));
+        let from = from?;
+        let wanted = Backfill { from, to, subjects };
+        Some((wanted, (code?, text)))
+    })?;
+    // Words of a person never go into a fingerprint.
+    let told = json!({ "from": wanted.from, "to": command.get("to"), "subjects": wanted.subjects });
+    let context = call.context(&state, id.as_str(), &told)?;
+    let asked = state
+        .app
+        .backfill(&call.caller.merchant, &id, &context, wanted, reason);
+    Ok(HttpResponse::Accepted().json(shown(&asked.await?)))
+}
+
+/// `GET /.well-known/webhook-keys.json`: the public keys that sign, and until when.
+pub async fn public_keys(state: Data<HttpState>) -> Result<HttpResponse, Problem> {
+    let keys: Vec<Value> = state
+        .app
+        .public_keys()
+        .await?
+        .into_iter()
+        .map(|(key_id, public_key, valid_until)| {
+            json!({ "id": key_id, "scheme": "v1a", "public_key": public_key, "valid_until": valid_until })
+        })
+        .collect();
+    Ok(HttpResponse::Ok()
+        .insert_header(("cache-control", "public, max-age=300"))
+        .json(json!({ "keys": keys })))
 }
 
 /// `GET /v1/subscribers`
@@ -79,7 +231,7 @@ pub async fn test(
     call: Call,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let subscriber = order(path, &call, &state, &Command::Test).await?;
+    let subscriber = order(path, &call, &state, Command::Test).await?;
     Ok(HttpResponse::Accepted().json(shown(&subscriber)))
 }
 
@@ -89,7 +241,7 @@ pub async fn pause(
     call: Call,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let subscriber = order(path, &call, &state, &Command::Pause(PausedWhy::Operator)).await?;
+    let subscriber = order(path, &call, &state, Command::Pause(PausedWhy::Operator)).await?;
     Ok(HttpResponse::Ok().json(shown(&subscriber)))
 }
 
@@ -99,7 +251,7 @@ pub async fn resume(
     call: Call,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let subscriber = order(path, &call, &state, &Command::Resume).await?;
+    let subscriber = order(path, &call, &state, Command::Resume).await?;
     Ok(HttpResponse::Ok().json(shown(&subscriber)))
 }
 
@@ -107,13 +259,13 @@ async fn order(
     path: Path<String>,
     call: &Call,
     state: &HttpState,
-    command: &Command,
+    command: Command,
 ) -> Result<Subscriber, Problem> {
     let id = id(path)?;
     let context = call.context(state, id.as_str(), &Value::Null)?;
     Ok(state
         .app
-        .command_subscriber(&call.caller.merchant, &id, &context, command)
+        .command_subscriber(&call.caller.merchant, &id, &context, &[command])
         .await?)
 }
 
@@ -122,8 +274,26 @@ fn id(path: Path<String>) -> Result<SubscriberId, Problem> {
 }
 
 fn shown(subscriber: &Subscriber) -> Value {
+    let keys = subscriber.keys.iter().map(|(key_id, key)| {
+        let mut shown = json!({ "id": key_id, "valid_until": key.valid_until });
+        match &key.scheme {
+            KeyScheme::V1 {} => shown["scheme"] = json!("v1"),
+            KeyScheme::V1a { public_key } => {
+                shown["scheme"] = json!("v1a");
+                shown["public_key"] = json!(public_key);
+            }
+        }
+        shown
+    });
+    let state = match (subscriber.removed, subscriber.paused) {
+        (true, _) => "removed",
+        (false, Some(_)) => "paused",
+        (false, None) => "active",
+    };
     json!({
-        "id": subscriber.id, "url": subscriber.url, "opt_in": subscriber.opt_in, "keys": subscriber.keys,
-        "state": if subscriber.paused.is_some() { "paused" } else { "active" }, "paused": subscriber.paused,
+        "id": subscriber.id, "url": subscriber.url, "state": state, "paused": subscriber.paused,
+        "left_alone_since": subscriber.circuit_open_since, "events": subscriber.wants.events,
+        "scenarios": subscriber.wants.scenarios, "policy": subscriber.policy, "headers": subscriber.headers,
+        "keys": keys.collect::<Vec<_>>(),
     })
 }

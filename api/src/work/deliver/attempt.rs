@@ -4,15 +4,17 @@
 //! two outcomes from one try. A worker that dies between sending and recording leaves its lease
 //! behind, and the same id and body go out again when that is over: at least once, honestly.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use domain::delivery::event::OurFault;
-use domain::delivery::{Answer, Command, Delivery, Failure, State, signature};
+use domain::delivery::signature::Signer;
+use domain::delivery::{Answer, Command, Delivery, Failure, State};
 use domain::digest::Digest32;
 use domain::ids::KeyId;
 use domain::pan::holds_card_number;
 use domain::ports::{HttpOut, OutAnswer, OutRequest, SecretPurpose};
-use domain::subscriber::{PausedWhy, Subscriber};
+use domain::subscriber::{KEYS_MAX, PausedWhy, Subscriber};
 use domain::time::Timestamp;
 use projections::ports::Excerpt;
 use projections::views::delivery_queue::DeliveryRow;
@@ -34,8 +36,6 @@ const DEADLINE: Duration = Duration::from_secs(15);
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// How much of it is kept for operators.
 const EXCERPT_BYTES_MAX: usize = 1024;
-/// Signing keys of one request: a new and an old one while they are exchanged, and one to spare.
-const KEYS_MAX: usize = 3;
 /// Pauses between tries to record an outcome while the store is away; together well below the rest
 /// of the lease.
 const RECORD_AGAIN: [Duration; 4] = [
@@ -156,7 +156,12 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
         key_ids: keys.into_iter().map(|(key_id, _)| key_id).collect(),
         receiver_ref: sent.as_ref().ok().and_then(receiver_ref),
     };
-    if !record(app, row, &folded, &Command::Record(answer)).await {
+    let refused_tries = subscriber.policy.refused_tries;
+    let outcome = Command::Record {
+        answer,
+        refused_tries,
+    };
+    if !record(app, row, &folded, &outcome).await {
         return Ok(Attempted::Unrecorded);
     }
     if status == Ok(410) {
@@ -181,14 +186,14 @@ fn request(
     app: &App,
     subscriber: &Subscriber,
     row: &DeliveryRow,
-    keys: &[(KeyId, Vec<u8>)],
+    keys: &[(KeyId, Signer)],
     body: &str,
     sent_at: Timestamp,
 ) -> OutRequest {
     let seconds = sent_at.seconds();
     let signatures: Vec<String> = keys
         .iter()
-        .map(|(_, key)| signature::sign(key, row.id.as_str(), seconds, body.as_bytes()))
+        .map(|(_, signer)| signer.sign(row.id.as_str(), seconds, body.as_bytes()))
         .collect();
     let mut span = [0; 8];
     app.recorder.entropy().fill(&mut span);
@@ -212,11 +217,16 @@ fn request(
             format!("00-{trace}-{:016x}-01", u64::from_be_bytes(span).max(1)),
         ),
     ];
+    let own = subscriber
+        .headers
+        .iter()
+        .map(|(name, value)| (name, value.to_owned()));
     OutRequest {
         method: "POST",
         url: subscriber.url.clone(),
         headers: headers
             .into_iter()
+            .chain(own)
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
         body: body.as_bytes().to_vec(),
@@ -256,19 +266,27 @@ async fn record(
     }
 }
 
+/// What signs a request: shared secrets first, since every library looks for those; of each kind
+/// the newest first.
 async fn signing_keys(
     app: &App,
     subscriber: &Subscriber,
-) -> Result<Vec<(KeyId, Vec<u8>)>, AppError> {
+) -> Result<Vec<(KeyId, Signer)>, AppError> {
     let purpose = SecretPurpose::Subscriber(subscriber.id.to_string());
-    let live = app
+    let mut live = app
         .secrets
         .active(&subscriber.merchant, &purpose, app.recorder.now())
         .await?;
-    let keys = live
+    live.sort_by_key(|secret| Reverse(secret.valid_from));
+    let signers = live
         .into_iter()
-        .filter_map(|secret| Some((secret.key_id, signature::key(&secret.value)?)));
-    Ok(keys.take(KEYS_MAX).collect())
+        .filter_map(|secret| Some((secret.key_id, Signer::parse(&secret.value)?)));
+    let (mut shared, mut pairs): (Vec<_>, Vec<_>) =
+        signers.partition(|(_, signer)| matches!(signer, Signer::V1(_)));
+    shared.truncate(KEYS_MAX);
+    pairs.truncate(KEYS_MAX);
+    shared.extend(pairs);
+    Ok(shared)
 }
 
 /// The receiver's document number, where it gives a plain one.

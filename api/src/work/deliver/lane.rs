@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use domain::delivery::breaker::Breaker;
 use domain::ids::DeliveryId;
+use domain::subscriber::DeliveryPolicy;
 use domain::time::Timestamp;
 
 use super::attempt::Attempted;
 
-/// Deliveries of one subscriber under way at once.
-pub(super) const PLACES: usize = 4;
+/// One request, as the bucket counts: a rate per second fills it by as many every nanosecond.
+const TOKEN: u64 = 1_000_000_000;
 /// A delivery that could not be tried (another worker holds it, or its row was old) is left out so
 /// long, so that others of its subscriber get their turn.
 const SKIPPED_REST: Duration = Duration::from_secs(1);
@@ -27,22 +28,65 @@ pub(super) struct Lane {
     under_way: BTreeSet<DeliveryId>,
     resting: BTreeMap<DeliveryId, Duration>,
     cools_until: Duration,
+    bucket: Option<Bucket>,
+}
+
+/// Requests that may go out, in shares of [`TOKEN`].
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    level: u64,
+    at: Duration,
+}
+
+impl Bucket {
+    fn filled(self, policy: &DeliveryPolicy, at: Duration) -> Self {
+        let nanos = u64::try_from(at.saturating_sub(self.at).as_nanos()).unwrap_or(u64::MAX);
+        let more = nanos.saturating_mul(policy.per_second.into());
+        let most = u64::from(policy.burst) * TOKEN;
+        let level = self.level.saturating_add(more).min(most);
+        Self { level, at }
+    }
 }
 
 impl Lane {
-    /// How many more deliveries may start: none while the receiver wants to be left alone, and one
-    /// at a time to probe a receiver in trouble.
-    pub(super) fn free(&mut self, breaker: &Breaker, now: Timestamp, monotonic: Duration) -> usize {
+    /// How many more deliveries may start: none while the receiver wants to be left alone, one at a
+    /// time to probe a receiver in trouble, and no more than its policy says.
+    pub(super) fn free(
+        &mut self,
+        policy: &DeliveryPolicy,
+        breaker: &Breaker,
+        now: Timestamp,
+        monotonic: Duration,
+    ) -> usize {
         self.resting.retain(|_, until| *until > monotonic);
         if monotonic < self.cools_until {
             return 0;
         }
+        let full = Bucket {
+            level: u64::from(policy.burst) * TOKEN,
+            at: monotonic,
+        };
+        let bucket = self
+            .bucket
+            .map_or(full, |bucket| bucket.filled(policy, monotonic));
+        self.bucket = Some(bucket);
         let places = match breaker.probe_at() {
-            None => PLACES,
+            None => policy.places(),
             Some(at) if at <= now => 1,
             Some(_) => 0,
         };
-        places.saturating_sub(self.under_way.len())
+        let tokens = usize::try_from(bucket.level / TOKEN).unwrap_or(usize::MAX);
+        places.saturating_sub(self.under_way.len()).min(tokens)
+    }
+
+    /// How long until the next request may go out, where the rate alone holds it up.
+    pub(super) fn refill(&self, policy: &DeliveryPolicy) -> Option<Duration> {
+        let missing = TOKEN
+            .checked_sub(self.bucket?.level)
+            .filter(|missing| *missing > 0)?;
+        Some(Duration::from_nanos(
+            missing.div_ceil(policy.per_second.max(1).into()),
+        ))
     }
 
     /// How many due rows may have to be passed over to find one that can start.
@@ -56,6 +100,9 @@ impl Lane {
 
     pub(super) fn started(&mut self, delivery: DeliveryId) {
         self.under_way.insert(delivery);
+        if let Some(bucket) = &mut self.bucket {
+            bucket.level = bucket.level.saturating_sub(TOKEN);
+        }
     }
 
     pub(super) fn ended(
@@ -94,8 +141,53 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn served(lane: &mut Lane, policy: &DeliveryPolicy, at: Duration) -> usize {
+        lane.free(policy, &Breaker::default(), Timestamp::from_seconds(0), at)
+    }
+
     fn free(lane: &mut Lane, seconds: u64) -> usize {
-        lane.free(&Breaker::default(), Timestamp::from_seconds(0), at(seconds))
+        served(lane, &DeliveryPolicy::default(), at(seconds))
+    }
+
+    #[test]
+    fn a_burst_goes_out_at_once_and_then_the_rate_holds() {
+        let policy = DeliveryPolicy {
+            max_in_flight: 64,
+            per_second: 4,
+            burst: 2,
+            ..DeliveryPolicy::default()
+        };
+        let mut lane = Lane::default();
+        let mut sent = vec![];
+        for step in 0..40 {
+            let now = Duration::from_millis(50 * step);
+            for _ in 0..served(&mut lane, &policy, now) {
+                lane.started(id(
+                    &char::from(b'a' + u8::try_from(sent.len()).unwrap()).to_string()
+                ));
+                sent.push(now.as_millis());
+            }
+        }
+        assert_eq!(sent, [0, 0, 250, 500, 750, 1000, 1250, 1500, 1750]);
+        assert_eq!(lane.refill(&policy), Some(Duration::from_millis(50)));
+        assert_eq!(
+            served(&mut lane, &policy, at(100)),
+            2,
+            "no more than the burst"
+        );
+        assert_eq!(lane.refill(&policy), None);
+    }
+
+    #[test]
+    fn strict_order_is_one_at_a_time() {
+        let policy = DeliveryPolicy {
+            strict_fifo: true,
+            ..DeliveryPolicy::default()
+        };
+        let mut lane = Lane::default();
+        assert_eq!(served(&mut lane, &policy, at(0)), 1);
+        lane.started(id("a"));
+        assert_eq!(served(&mut lane, &policy, at(1)), 0);
     }
 
     #[test]

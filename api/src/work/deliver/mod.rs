@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use domain::ids::{DeliveryId, SubscriberId};
 use domain::ports::{HttpOut, Position};
+use domain::subscriber::Command;
 use futures::FutureExt as _;
 use projections::ports::At;
-use projections::views::delivery_queue::{self, DeliveryRow, SubscriberRow};
+use projections::views::delivery_queue::{self, DeliveryRow, QueueState, SubscriberRow};
 use tokio::task::JoinSet;
 
 use self::attempt::{Attempted, attempt, give_up};
@@ -24,6 +25,7 @@ use self::lane::Lane;
 use super::health::Health;
 use super::supervise::Stop;
 use crate::app::App;
+use crate::app::context::Context;
 use crate::app::error::AppError;
 
 /// Name of the loop.
@@ -58,6 +60,8 @@ struct Dispatcher {
     tasks: JoinSet<Ended>,
     /// Which subscriber comes first in the next turn.
     first: usize,
+    /// When the rate of some subscriber allows the next request.
+    refill: Duration,
     /// Who is left alone at the moment, for the health page.
     left_alone: Vec<SubscriberId>,
     /// Monotonic.
@@ -75,6 +79,7 @@ pub async fn run(app: Arc<App>, http: Arc<dyn HttpOut>, health: Arc<Health>, mut
         lanes: BTreeMap::new(),
         tasks: JoinSet::new(),
         first: 0,
+        refill: POLL,
         left_alone: vec![],
         halted_until: Duration::ZERO,
         erase_at: Duration::ZERO,
@@ -101,7 +106,7 @@ pub async fn run(app: Arc<App>, http: Arc<dyn HttpOut>, health: Arc<Health>, mut
             biased;
             () = stop.wait() => {}
             Some(ended) = dispatcher.tasks.join_next(), if !dispatcher.tasks.is_empty() => dispatcher.ended(ended),
-            () = clock.sleep(if hurry { SOON } else { POLL }) => {}
+            () = clock.sleep(if hurry { SOON } else { POLL }.min(dispatcher.refill)) => {}
             () = store.wake_up(seen), if !hurry => clock.sleep(SOON).await,
         }
     }
@@ -117,6 +122,7 @@ impl Dispatcher {
         }
         self.erase_old_excerpts().await;
         self.left_alone.clear();
+        self.refill = POLL;
         let mut rows = self.app.subscriber_rows().await?;
         rows.retain(|row| row.subscriber.paused.is_none() && !row.subscriber.removed);
         if rows.is_empty() || self.app.recorder.clock().monotonic() < self.halted_until {
@@ -126,6 +132,7 @@ impl Dispatcher {
         rows.rotate_left(first);
         self.first = first + 1;
         for row in &rows {
+            self.note_circuit(row).await?;
             self.start_for(row).await?;
         }
         Ok(())
@@ -141,15 +148,25 @@ impl Dispatcher {
             self.left_alone.push(id.clone());
             return self.give_up_old(row).await;
         }
+        let policy = &row.subscriber.policy;
         let lane = self.lanes.entry(id.clone()).or_default();
         let free = lane
-            .free(&row.breaker, now, monotonic)
+            .free(policy, &row.breaker, now, monotonic)
             .min(IN_ALL.saturating_sub(self.tasks.len()));
+        if let Some(wait) = lane.refill(policy) {
+            self.refill = self.refill.min(wait);
+        }
         if free == 0 {
             return Ok(());
         }
-        let wanted = free + lane.passed_over().min(PASSED_OVER_MAX);
-        let due = self.app.due_deliveries(id.as_str(), now, wanted).await?;
+        let due = if policy.strict_fifo {
+            let first = self.app.first_open_delivery(id.as_str()).await?;
+            let due = |row: &DeliveryRow| row.state == QueueState::Due && row.next_try_at <= now;
+            first.into_iter().filter(due).collect()
+        } else {
+            let wanted = free + lane.passed_over().min(PASSED_OVER_MAX);
+            self.app.due_deliveries(id.as_str(), now, wanted).await?
+        };
         for delivery in due
             .into_iter()
             .filter(|delivery| lane.may_start(&delivery.id))
@@ -164,6 +181,22 @@ impl Dispatcher {
             ));
         }
         Ok(())
+    }
+
+    /// Leaves in the subscriber's stream that it is left alone, and that it answers again: for those
+    /// who look after it. The breaker itself follows from the outcomes.
+    async fn note_circuit(&self, row: &SubscriberRow) -> Result<(), AppError> {
+        let known = &row.subscriber;
+        let command = match (row.breaker.open_since(), known.circuit_open_since) {
+            (Some(since), None) => Command::OpenCircuit { since },
+            (None, Some(_)) => Command::CloseCircuit,
+            (Some(_), Some(_)) | (None, None) => return Ok(()),
+        };
+        let context = Context::job(NAME);
+        self.app
+            .command_subscriber(&known.merchant, &known.id, &context, &[command])
+            .await
+            .map(|_| ())
     }
 
     /// While a receiver is away, its deliveries wait without burning steps; but not for ever.

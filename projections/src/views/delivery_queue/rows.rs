@@ -3,12 +3,13 @@
 use domain::delivery::breaker::Breaker;
 use domain::digest::Digest32;
 use domain::ids::{DeliveryId, EventId, MerchantId, SubscriberId};
-use domain::outbound::Story;
+use domain::outbound::{EventName, Story};
 use domain::stream::Version;
 use domain::subscriber::Subscriber;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::history::{TOLD, TOLD_DAYS};
 use crate::ports::{Cell, ColumnSpec, TableSpec, ViewSpec};
 use crate::view::TypedRow;
 
@@ -23,9 +24,14 @@ pub const DELIVERIES: TableSpec = TableSpec {
         ColumnSpec::text("subject"),
         ColumnSpec::integer("next_try_at"),
         ColumnSpec::integer("created_at"),
+        ColumnSpec::integer("ordinal"),
+        ColumnSpec::integer("open"),
+        ColumnSpec::text("failure"),
     ],
     indexes: &[
         &["subscriber", "state", "next_try_at"],
+        &["subscriber", "ordinal"],
+        &["subscriber", "open", "ordinal"],
         &["merchant", "created_at"],
         &["merchant", "state", "created_at"],
         &["order_key"],
@@ -56,8 +62,8 @@ const STORIES: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "delivery_queue",
-    version: 4,
-    tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES],
+    version: 5,
+    tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES, TOLD, TOLD_DAYS],
 };
 
 /// Where a delivery stands.
@@ -126,12 +132,14 @@ pub struct DeliveryRow {
     pub merchant: MerchantId,
     /// The ledger event.
     pub event_id: EventId,
-    /// Its short name.
-    pub name: String,
+    /// Which event it is.
+    pub name: EventName,
     /// What it is about.
     pub subject: String,
     /// Its place among the deliveries of this subscriber and subject.
     pub sequence: Version,
+    /// Its place among all deliveries of this subscriber, from 1: the order in which they came to be.
+    pub ordinal: i64,
     /// Where it stands.
     pub state: QueueState,
     /// 1, and one more after each redrive.
@@ -176,6 +184,9 @@ impl TypedRow for DeliveryRow {
             self.subject.as_str().into(),
             self.next_try_at.into(),
             self.created_at.into(),
+            self.ordinal.into(),
+            self.state.holds().into(),
+            self.last_failure.clone().into(),
         ]
     }
 }
@@ -208,6 +219,8 @@ pub struct SubscriberRow {
     pub subscriber: Subscriber,
     /// Whether it is left alone for a while.
     pub breaker: Breaker,
+    /// Deliveries that came to be for it so far.
+    pub queued: i64,
 }
 
 impl TypedRow for SubscriberRow {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::delivery::Event as Outcome;
 use domain::delivery::event::{DeadReason, FailureClass, OurFault, Pair};
 use domain::delivery::id::delivery_id;
-use domain::subscriber::{self, PausedWhy};
+use domain::outbound::EventName;
+use domain::subscriber::{self, PausedWhy, Wants, Wish};
 
 use super::super::delivery_queue::{DeliveryQueueView, DeliveryRow, QueueState, SubscriberRow};
 use super::*;
@@ -18,6 +19,8 @@ enum Turn {
     Register(usize, bool),
     /// It asks for exceptions, or no longer.
     OptIn(usize, bool),
+    /// It wants everything that happened so far.
+    Backfill(usize),
     /// It is paused and resumed, which changes no row.
     Pause(usize),
     /// It goes for good.
@@ -43,6 +46,7 @@ fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
         2 => (who.clone(), any::<bool>()).prop_map(|(who, opt_in)| Turn::Register(who, opt_in)),
         1 => (who.clone(), any::<bool>()).prop_map(|(who, opt_in)| Turn::OptIn(who, opt_in)),
+        1 => who.clone().prop_map(Turn::Backfill),
         1 => who.clone().prop_map(Turn::Pause),
         1 => who.prop_map(Turn::Remove),
         8 => prop::char::range('a', 'c').prop_map(Turn::Payment),
@@ -75,10 +79,13 @@ struct Model {
     payments: BTreeMap<char, usize>,
     /// Subscriber, payment and place of every delivery that must exist.
     expected: BTreeSet<(String, String, u64)>,
+    /// What was told so far, and whether only those who asked for exceptions hear it.
+    told: Vec<(char, usize, bool)>,
 }
 
 impl Model {
     fn told(&mut self, letter: char, version: usize, opt_in: bool) {
+        self.told.push((letter, version, opt_in));
         for (who, known) in &self.subscribers {
             if !known.removed && (known.opt_in || !opt_in) {
                 let subject = request_id(letter).to_string();
@@ -89,11 +96,12 @@ impl Model {
     }
 }
 
-fn opt_in(wanted: bool) -> BTreeSet<String> {
-    wanted
-        .then(|| "exception_opened".to_owned())
-        .into_iter()
-        .collect()
+fn wants(exceptions: bool) -> Wants {
+    let named = exceptions.then_some(Wish::Named(EventName::ExceptionOpened));
+    Wants {
+        events: std::iter::once(Wish::Ordinary).chain(named).collect(),
+        scenarios: None,
+    }
 }
 
 async fn rows(log: &Arc<FakeLog>) -> Vec<DeliveryRow> {
@@ -110,7 +118,7 @@ async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
                 id: SubscriberId::parse(NAMES[who]).unwrap(),
                 merchant: MerchantId::parse("shop").unwrap(),
                 url: "https://a.example/hook".into(),
-                opt_in: opt_in(wanted),
+                wants: wants(wanted),
             };
             tell(log, &stream(who), &registered);
             model.subscribers.insert(
@@ -128,9 +136,24 @@ async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
                     log,
                     &stream(who),
                     &subscriber::Event::SubscriptionChanged {
-                        opt_in: opt_in(wanted),
+                        wants: wants(wanted),
                     },
                 );
+            }
+        }
+        Turn::Backfill(who) => {
+            if let Some(known) = model.subscribers.get(&who).cloned() {
+                let (from, to) = (at(0), at(10_000_000_000));
+                let subjects = BTreeSet::new();
+                let wanted = subscriber::Event::BackfillRequested { from, to, subjects };
+                tell(log, &stream(who), &wanted);
+                for (letter, version, opt_in) in &model.told {
+                    if known.opt_in || !opt_in {
+                        let subject = request_id(*letter).to_string();
+                        let place = (NAMES[who].to_owned(), subject, *version as u64);
+                        model.expected.insert(place);
+                    }
+                }
             }
         }
         Turn::Pause(who) if model.subscribers.contains_key(&who) => {
@@ -252,7 +275,8 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
     }
 }
 
-/// Per subscriber and payment: ended ones, then at most one that may be tried, then held ones.
+/// Per subscriber and payment, in the order in which they came to be: ended ones, then at most one
+/// that may be tried, then held ones.
 fn assert_in_order(rows: &[DeliveryRow]) {
     let mut families: BTreeMap<(String, String), Vec<&DeliveryRow>> = BTreeMap::new();
     for row in rows {
@@ -262,7 +286,7 @@ fn assert_in_order(rows: &[DeliveryRow]) {
             .push(row);
     }
     for family in families.values_mut() {
-        family.sort_by_key(|row| row.sequence);
+        family.sort_by_key(|row| row.ordinal);
         let ended = |row: &&&DeliveryRow| {
             matches!(row.state, QueueState::Delivered | QueueState::Abandoned)
         };

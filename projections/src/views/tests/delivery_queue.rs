@@ -1,24 +1,37 @@
-use std::collections::BTreeSet;
-
 use domain::delivery::Event as Outcome;
 use domain::delivery::event::{DeadReason, FailureClass, Pair};
 use domain::delivery::id::delivery_id;
-use domain::subscriber;
+use domain::outbound::EventName;
+use domain::subscriber::{self, Wants, Wish};
 
 use super::super::delivery_queue::{BodyRow, DeliveryQueueView, DeliveryRow, QueueState};
 use super::*;
 
-fn register(log: &FakeLog, name: &str, opt_in: &[&str]) {
+fn wants(words: &[&str]) -> Wants {
+    let events = words.iter().map(|word| Wish::parse(word).unwrap());
+    Wants {
+        events: events.collect(),
+        scenarios: None,
+    }
+}
+
+fn register(log: &FakeLog, name: &str, words: &[&str]) {
     let registered = subscriber::Event::Registered {
         id: SubscriberId::parse(name).unwrap(),
         merchant: MerchantId::parse("shop").unwrap(),
         url: format!("https://{name}.example/hook"),
-        opt_in: opt_in
-            .iter()
-            .map(ToString::to_string)
-            .collect::<BTreeSet<_>>(),
+        wants: wants(words),
     };
     tell(log, &format!("subscriber-{name}"), &registered);
+}
+
+fn backfill(log: &FakeLog, name: &str, from: i64, to: i64, subjects: &[String]) {
+    let wanted = subscriber::Event::BackfillRequested {
+        from: at(from),
+        to: at(to),
+        subjects: subjects.iter().cloned().collect(),
+    };
+    tell(log, &format!("subscriber-{name}"), &wanted);
 }
 
 fn pay(log: &FakeLog, letter: char) {
@@ -40,7 +53,7 @@ async fn rows(log: &Arc<FakeLog>) -> Vec<DeliveryRow> {
     filled.all().await
 }
 
-async fn states(log: &Arc<FakeLog>) -> Vec<(String, String, QueueState)> {
+async fn states(log: &Arc<FakeLog>) -> Vec<(String, EventName, QueueState)> {
     let mut rows = rows(log).await;
     rows.sort_by_key(|row| (row.subscriber.clone(), row.subject.clone(), row.sequence));
     rows.into_iter()
@@ -71,9 +84,9 @@ fn dead(of: Pair) -> Outcome {
 #[tokio::test]
 async fn only_those_who_were_registered_before_hear_of_it() {
     let log = log();
-    register(&log, "crm", &[]);
+    register(&log, "crm", &["ordinary"]);
     pay(&log, 'a');
-    register(&log, "erp", &[]);
+    register(&log, "erp", &["ordinary"]);
     pay(&log, 'b');
     let told = states(&log).await;
     assert_eq!(told.iter().filter(|(name, ..)| name == "crm").count(), 2);
@@ -87,25 +100,25 @@ async fn only_those_who_were_registered_before_hear_of_it() {
 }
 
 #[tokio::test]
-async fn opt_in_events_go_only_to_those_who_asked() {
+async fn extraordinary_events_go_only_to_those_who_asked() {
     let log = log();
-    register(&log, "crm", &[]);
+    register(&log, "crm", &["ordinary"]);
     register(&log, "desk", &["exception_opened"]);
     tell_all(&log, 'a', &[created('a'), opened('a', 1, None)]);
     assert_eq!(
         states(&log).await,
-        [("desk".into(), "exception_opened".into(), QueueState::Due)]
+        [("desk".into(), EventName::ExceptionOpened, QueueState::Due)]
     );
 }
 
 #[tokio::test]
 async fn a_later_event_of_a_payment_waits_for_the_earlier_one() {
     let log = log();
-    register(&log, "desk", &["exception_opened"]);
+    register(&log, "desk", &["ordinary", "exception_opened"]);
     pay(&log, 'a');
     tell_all(&log, 'a', &[opened('a', 1, None)]);
     pay(&log, 'b');
-    let state_of = |states: &[(String, String, QueueState)]| {
+    let state_of = |states: &[(String, EventName, QueueState)]| {
         states.iter().map(|(.., s)| *s).collect::<Vec<_>>()
     };
     assert_eq!(
@@ -132,7 +145,7 @@ async fn a_later_event_of_a_payment_waits_for_the_earlier_one() {
 #[tokio::test]
 async fn a_failed_try_is_due_again_at_its_time_and_a_redrive_starts_anew() {
     let log = log();
-    register(&log, "crm", &[]);
+    register(&log, "crm", &["ordinary"]);
     pay(&log, 'a');
     let row = rows(&log).await.remove(0);
     assert_eq!(row.outcome_version, None);
@@ -156,4 +169,53 @@ async fn a_failed_try_is_due_again_at_its_time_and_a_redrive_starts_anew() {
         (row.state, row.generation, row.attempts),
         (QueueState::Due, 2, 0)
     );
+}
+
+#[tokio::test]
+async fn a_backfill_sends_what_is_wanted_of_the_past_and_nothing_twice() {
+    let log = log();
+    register(&log, "crm", &["ordinary"]);
+    pay(&log, 'a');
+    register(&log, "erp", &["payment_verified"]);
+    tell_all(&log, 'a', &[opened('a', 1, None)]);
+    pay(&log, 'b');
+    let of = |rows: &[DeliveryRow], name: &str| {
+        let mine = rows.iter().filter(|row| row.subscriber.as_str() == name);
+        let mut told: Vec<_> = mine.map(|row| (row.ordinal, row.subject.clone())).collect();
+        told.sort();
+        told
+    };
+    let (a, b) = (request_id('a').to_string(), request_id('b').to_string());
+    assert_eq!(of(&rows(&log).await, "erp"), [(1, b.clone())]);
+    backfill(&log, "erp", 0, 1, &[]);
+    assert_eq!(
+        of(&rows(&log).await, "erp").len(),
+        1,
+        "nothing happened then"
+    );
+    backfill(&log, "erp", 0, 10_000_000_000, std::slice::from_ref(&b));
+    assert_eq!(of(&rows(&log).await, "erp").len(), 1, "that one exists");
+    backfill(&log, "erp", 0, 10_000_000_000, &[]);
+    backfill(&log, "erp", 0, 10_000_000_000, &[]);
+    assert_eq!(of(&rows(&log).await, "erp"), [(1, b), (2, a)]);
+    assert_eq!(
+        of(&rows(&log).await, "crm").len(),
+        2,
+        "nobody else hears of it"
+    );
+}
+
+#[tokio::test]
+async fn a_subscriber_of_a_scenario_hears_of_no_other() {
+    let log = log();
+    register(&log, "crm", &["ordinary"]);
+    let other = subscriber::Event::SubscriptionChanged {
+        wants: Wants {
+            scenarios: Some([domain::ids::ScenarioId::parse("other").unwrap()].into()),
+            ..Wants::default()
+        },
+    };
+    tell(&log, "subscriber-crm", &other);
+    pay(&log, 'a');
+    assert!(rows(&log).await.is_empty());
 }

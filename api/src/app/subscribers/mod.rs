@@ -1,58 +1,24 @@
 //! Subscribers: who hears of events. Their signing secrets are in the keyring and are shown once.
 
-use std::collections::BTreeSet;
+mod keys;
+mod terms;
 
 use domain::delivery::signature;
-use domain::ids::{KeyId, MerchantId, SubscriberId};
-use domain::outbound::OPT_IN;
+use domain::ids::{MerchantId, ReasonCode, SubscriberId};
 use domain::ports::{AppendError, Secret, SecretPurpose};
 use domain::stream::StreamId;
-use domain::subscriber::{self, Command, PausedWhy, Subscriber};
-use domain::time::Timestamp;
+use domain::subscriber::{self, Backfill, Command, PausedWhy, Subscriber};
 use projections::ports::ViewQuery;
 use projections::views::delivery_queue::{self, SubscriberRow};
-use url::Url;
 
+pub use self::keys::{NewKey, OVERLAP, OVERLAP_MAX};
+pub use self::terms::{NewSubscriber, PolicyChange, SubscriberChange};
 use super::App;
 use super::context::Context;
 use super::error::AppError;
 use super::recorder::{Decision, Draft, RecordFailure};
 
 const DECIDE_AGAIN_MAX: u32 = 8;
-
-/// A subscriber to be made.
-#[derive(Debug, Clone)]
-pub struct NewSubscriber {
-    /// Its name.
-    pub id: SubscriberId,
-    /// Where events are sent.
-    pub url: String,
-    /// Opt-in event types.
-    pub opt_in: BTreeSet<String>,
-}
-
-impl NewSubscriber {
-    /// What is wrong with it, by field.
-    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
-        let mut found = vec![];
-        match Url::parse(&self.url) {
-            Ok(url) if matches!(url.scheme(), "https" | "http") && url.host().is_some() => {
-                if !url.username().is_empty() || url.password().is_some() {
-                    found.push(("url", "must not hold credentials".to_owned()));
-                }
-            }
-            Ok(_) | Err(_) => found.push(("url", "must be an https URL".to_owned())),
-        }
-        if self
-            .opt_in
-            .iter()
-            .any(|name| !OPT_IN.contains(&name.as_str()))
-        {
-            found.push(("opt_in", format!("known are {}", OPT_IN.join(", "))));
-        }
-        found
-    }
-}
 
 impl App {
     /// Makes a subscriber of a merchant with a fresh signing secret, which is shown this once.
@@ -84,10 +50,9 @@ impl App {
         let live = self.secrets.active(merchant, &purpose, self.recorder.now());
         let before = live.await?.into_iter().next().map(|secret| secret.key_id);
         let free = before.is_none();
-        let stem = &new.id.as_str()[..new.id.as_str().len().min(30)];
         let key_id = match before {
             Some(key_id) => key_id,
-            None => KeyId::parse(format!("{stem}-1")).map_err(AppError::bug)?,
+            None => self.free_name(merchant, &new.id).await?,
         };
         let mut random = [0; 32];
         self.recorder.entropy().fill(&mut random);
@@ -96,8 +61,11 @@ impl App {
             id: new.id.clone(),
             merchant: merchant.clone(),
             url: new.url,
-            opt_in: new.opt_in,
+            wants: new.wants,
+            policy: new.policy,
+            headers: new.headers,
             key_id: key_id.clone(),
+            history: new.history,
         };
         subscriber::decide(folded.state.as_ref(), &register)?;
         // The secret is kept before the event that names it, so that no delivery is ever unsigned.
@@ -114,13 +82,13 @@ impl App {
             None
         };
         Ok((
-            self.command_subscriber(merchant, &new.id, context, &register)
+            self.command_subscriber(merchant, &new.id, context, &[register])
                 .await?,
             secret,
         ))
     }
 
-    /// A command to a subscriber of the merchant.
+    /// Commands to a subscriber of the merchant, all of them or none.
     ///
     /// # Errors
     /// [`AppError::NotFound`] also for another merchant's.
@@ -129,7 +97,44 @@ impl App {
         merchant: &MerchantId,
         id: &SubscriberId,
         context: &Context,
-        command: &Command,
+        commands: &[Command],
+    ) -> Result<Subscriber, AppError> {
+        self.decide_subscriber(merchant, id, context, &|_| commands.to_vec(), None)
+            .await
+    }
+
+    /// Makes a subscriber of the merchant as `change` says.
+    ///
+    /// # Errors
+    /// As [`App::command_subscriber`].
+    pub async fn change_subscriber(
+        &self,
+        merchant: &MerchantId,
+        id: &SubscriberId,
+        context: &Context,
+        change: &SubscriberChange,
+    ) -> Result<Subscriber, AppError> {
+        self.decide_subscriber(
+            merchant,
+            id,
+            context,
+            &|known| {
+                known
+                    .map(|known| change.commands(known))
+                    .unwrap_or_default()
+            },
+            None,
+        )
+        .await
+    }
+
+    async fn decide_subscriber(
+        &self,
+        merchant: &MerchantId,
+        id: &SubscriberId,
+        context: &Context,
+        commands: &(dyn Fn(Option<&Subscriber>) -> Vec<Command> + Sync),
+        reason: Option<(ReasonCode, Option<String>)>,
     ) -> Result<Subscriber, AppError> {
         let stream = StreamId::subscriber(id);
         for _ in 0..DECIDE_AGAIN_MAX {
@@ -152,25 +157,33 @@ impl App {
                     Replay::Different => return Err(AppError::IdempotencyMismatch),
                 }
             }
-            let events = match subscriber::decide(folded.state.as_ref(), command) {
-                Err(subscriber::Refusal::Unknown) => {
-                    return Err(AppError::NotFound { what: "subscriber" });
-                }
-                decided => decided?,
-            };
             let expect = folded.expect();
-            let state = events.iter().fold(folded.state, subscriber::evolve);
+            let (mut state, mut events) = (folded.state, vec![]);
+            for command in commands(state.as_ref()) {
+                let decided = match subscriber::decide(state.as_ref(), &command) {
+                    Err(subscriber::Refusal::Unknown) => {
+                        return Err(AppError::NotFound { what: "subscriber" });
+                    }
+                    decided => decided?,
+                };
+                state = decided.iter().fold(state, subscriber::evolve);
+                events.extend(decided);
+            }
             let state = state.ok_or(AppError::NotFound { what: "subscriber" })?;
             if events.is_empty() {
                 return Ok(state);
             }
+            let draft = |event| match &reason {
+                Some((code, text)) => Draft::of(event).because(code.clone(), text.clone()),
+                None => Draft::of(event),
+            };
             let decision = Decision {
                 stream: &stream,
                 expect,
                 merchant: Some(merchant),
                 command: "command_subscriber",
                 context,
-                drafts: events.iter().map(Draft::of).collect(),
+                drafts: events.iter().map(draft).collect(),
                 claims: vec![],
             };
             match self.recorder.append(decision).await {
@@ -182,40 +195,39 @@ impl App {
         Err(AppError::Contended)
     }
 
-    /// Leaves the exchange of signing keys in the subscriber's stream; the keys themselves are in
-    /// the keyring already. Of a subscriber that is still to be made nothing is left: its
-    /// registration will name the key.
+    /// Queues what happened before, as far as it was not; somebody says why.
     ///
     /// # Errors
-    /// [`AppError`].
-    pub async fn note_signing_keys(
+    /// As [`App::command_subscriber`].
+    pub async fn backfill(
         &self,
         merchant: &MerchantId,
         id: &SubscriberId,
         context: &Context,
-        added: &KeyId,
-        retired: &[(KeyId, Timestamp)],
-    ) -> Result<(), AppError> {
-        let add = Command::AddKey {
-            key_id: added.clone(),
+        wanted: Backfill,
+        reason: (ReasonCode, Option<String>),
+    ) -> Result<Subscriber, AppError> {
+        let commands = |_: Option<&Subscriber>| vec![Command::Backfill(wanted.clone())];
+        self.decide_subscriber(merchant, id, context, &commands, Some(reason))
+            .await
+    }
+
+    /// True when the subscriber's stream has the outcome of this command already.
+    async fn is_repeat(&self, id: &SubscriberId, context: &Context) -> Result<bool, AppError> {
+        use domain::idempotency::Replay;
+        let Some(key) = &context.idempotency else {
+            return Ok(false);
         };
-        let retire = retired
-            .iter()
-            .map(|(key_id, valid_until)| Command::RetireKey {
-                key_id: key_id.clone(),
-                valid_until: *valid_until,
-            });
-        for command in std::iter::once(add).chain(retire) {
-            match self
-                .command_subscriber(merchant, id, context, &command)
-                .await
-            {
-                Ok(_) => {}
-                Err(AppError::NotFound { .. }) => return Ok(()),
-                Err(other) => return Err(other),
-            }
+        let stream = StreamId::subscriber(id);
+        let folded = self
+            .recorder
+            .fold(&stream, None, subscriber::evolve)
+            .await?;
+        match folded.replays.check(key) {
+            Replay::Fresh => Ok(false),
+            Replay::Same(_) => Ok(true),
+            Replay::Different => Err(AppError::IdempotencyMismatch),
         }
-        Ok(())
     }
 
     /// A subscriber of the merchant.
@@ -289,7 +301,7 @@ impl App {
         context: &Context,
         why: PausedWhy,
     ) -> Result<Subscriber, AppError> {
-        self.command_subscriber(merchant, id, context, &Command::Pause(why))
+        self.command_subscriber(merchant, id, context, &[Command::Pause(why)])
             .await
     }
 }

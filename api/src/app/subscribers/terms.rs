@@ -1,0 +1,158 @@
+//! What may be said of a subscriber when it is made or changed.
+
+use std::collections::BTreeSet;
+
+use domain::ids::{ScenarioId, SubscriberId};
+use domain::subscriber::{
+    Backfill, Command, DeliveryPolicy, StaticHeaders, Subscriber, Wants, Wish,
+};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A subscriber to be made.
+#[derive(Debug, Clone)]
+pub struct NewSubscriber {
+    /// Its name.
+    pub id: SubscriberId,
+    /// Where events are sent.
+    pub url: String,
+    /// What it hears.
+    pub wants: Wants,
+    /// How it is served.
+    pub policy: DeliveryPolicy,
+    /// What its requests carry besides.
+    pub headers: StaticHeaders,
+    /// What happened before and shall be sent too.
+    pub history: Option<Backfill>,
+}
+
+impl NewSubscriber {
+    /// One with the usual settings.
+    pub fn usual(id: SubscriberId, url: impl Into<String>) -> Self {
+        Self {
+            id,
+            url: url.into(),
+            wants: Wants::default(),
+            policy: DeliveryPolicy::default(),
+            headers: StaticHeaders::default(),
+            history: None,
+        }
+    }
+
+    /// What is wrong with it, by field.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let mut found = url_mistake(&self.url);
+        found.extend(wants_mistakes(&self.wants));
+        found.extend(self.policy.mistakes());
+        found
+    }
+}
+
+/// What is to be different; what is `None` stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SubscriberChange {
+    /// Where events are sent.
+    pub url: Option<String>,
+    /// Which events it hears.
+    pub events: Option<BTreeSet<Wish>>,
+    /// Which scenarios; inside, `None` for all.
+    pub scenarios: Option<Option<BTreeSet<ScenarioId>>>,
+    /// How it is served.
+    pub policy: PolicyChange,
+    /// All the headers that it wants.
+    pub headers: Option<StaticHeaders>,
+}
+
+/// The members of a policy that are to be different.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyChange {
+    /// As [`DeliveryPolicy::max_in_flight`].
+    pub max_in_flight: Option<u16>,
+    /// As [`DeliveryPolicy::per_second`].
+    pub per_second: Option<u32>,
+    /// As [`DeliveryPolicy::burst`].
+    pub burst: Option<u32>,
+    /// As [`DeliveryPolicy::strict_fifo`].
+    pub strict_fifo: Option<bool>,
+    /// As [`DeliveryPolicy::refused_tries`].
+    pub refused_tries: Option<u32>,
+}
+
+impl PolicyChange {
+    /// The policy with these members in it.
+    #[must_use]
+    pub fn applied_to(self, policy: DeliveryPolicy) -> DeliveryPolicy {
+        DeliveryPolicy {
+            max_in_flight: self.max_in_flight.unwrap_or(policy.max_in_flight),
+            per_second: self.per_second.unwrap_or(policy.per_second),
+            burst: self.burst.unwrap_or(policy.burst),
+            strict_fifo: self.strict_fifo.unwrap_or(policy.strict_fifo),
+            refused_tries: self.refused_tries.unwrap_or(policy.refused_tries),
+        }
+    }
+}
+
+impl SubscriberChange {
+    /// What is wrong with it, by field, whatever the subscriber is like now.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let mut found = self.url.as_deref().map(url_mistake).unwrap_or_default();
+        found.extend(wants_mistakes(&Wants {
+            events: self.events.clone().unwrap_or(Wants::default().events),
+            scenarios: self.scenarios.clone().flatten(),
+        }));
+        found.extend(self.policy.applied_to(DeliveryPolicy::default()).mistakes());
+        found
+    }
+
+    /// The orders that make `known` so.
+    pub(super) fn commands(&self, known: &Subscriber) -> Vec<Command> {
+        let wants = Wants {
+            events: self
+                .events
+                .clone()
+                .unwrap_or_else(|| known.wants.events.clone()),
+            scenarios: self
+                .scenarios
+                .clone()
+                .unwrap_or_else(|| known.wants.scenarios.clone()),
+        };
+        let policy = self.policy.applied_to(known.policy);
+        let url = self.url.clone();
+        let headers = self.headers.clone();
+        url.map(|url| Command::ChangeEndpoint { url })
+            .into_iter()
+            .chain([
+                Command::ChangeSubscription { wants },
+                Command::ChangePolicy { policy },
+            ])
+            .chain(headers.map(|headers| Command::ChangeHeaders { headers }))
+            .collect()
+    }
+}
+
+fn url_mistake(text: &str) -> Vec<(&'static str, String)> {
+    let what = match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "https" | "http") && url.host().is_some() => {
+            if url.username().is_empty() && url.password().is_none() {
+                return vec![];
+            }
+            "must not hold credentials"
+        }
+        Ok(_) | Err(_) => "must be an https URL",
+    };
+    vec![("url", what.to_owned())]
+}
+
+fn wants_mistakes(wants: &Wants) -> Vec<(&'static str, String)> {
+    let mut found = vec![];
+    if wants.events.is_empty() {
+        let known = Wish::words().join(", ");
+        found.push(("events", format!("must name one at least of {known}")));
+    }
+    if wants.scenarios.as_ref().is_some_and(BTreeSet::is_empty) {
+        let what = "must name one at least; leave it out for all".to_owned();
+        found.push(("scenarios", what));
+    }
+    found
+}

@@ -1,0 +1,74 @@
+//! Schemas of subscribers and deliveries.
+
+use domain::subscriber::{DeliveryPolicy, IN_FLIGHT_MAX, PER_SECOND_MAX, Wish};
+use serde_json::{Value, json};
+
+use super::{answer, list, number, object, text, time};
+
+pub(super) fn schemas() -> Value {
+    json!({
+        "NewSubscriber": object(&["id", "url"], json!({
+            "id": text("Its name."), "url": text("Where events are sent; https."), "start_from": time(),
+            "events": words(), "scenarios": scenarios(), "policy": policy(), "headers": headers()
+        })),
+        "SubscriberChange": object(&[], json!({
+            "url": text("Where events are sent; https."),
+            "events": words(), "scenarios": scenarios(), "policy": policy(), "headers": headers()
+        })),
+        "NewSigningKey": object(&[], json!({
+            "scheme": text("v1 (a shared secret, the usual one) or v1a (a key pair)."),
+            "overlap_s": number("Seconds for which the others of its scheme sign on: 0 to 604800, usually 86400.")
+        })),
+        "Backfill": object(&["from", "reason"], json!({
+            "from": time(), "to": time(),
+            "subjects": { "type": "array", "items": text("Only these payment requests; all without.") },
+            "reason": text("A short code for why."), "text": text("Words; kept sealed.")
+        })),
+        "Subscriber": answer(&["id", "state"], json!({
+            "id": text("Its name."), "url": text("Where events are sent."), "state": text("active, paused or removed."),
+            "paused": text("operator or gone (it answered 410), while it is paused."), "left_alone_since": time(),
+            "events": words(), "scenarios": scenarios(), "policy": policy(), "headers": headers(),
+            "keys": { "type": "array", "items": { "type": "object" } },
+            "signing_secret": text("Shown once, in the answer that made it."), "public_key": text("Of a new key pair.")
+        })),
+        "SubscriberList": list("subscribers"),
+        "Delivery": answer(&["id", "state"], json!({
+            "id": text("dlv_..."), "state": text("due, held, delivered, dead_lettered, quarantined or abandoned.")
+        })),
+        "DeliveryDetail": answer(&["id", "state"], json!({
+            "id": text("dlv_..."), "state": text("As in the list."), "request": { "type": "object" },
+            "attempts": { "type": "array", "items": { "type": "object" } }
+        })),
+        "DeliveryList": list("deliveries")
+    })
+}
+
+fn words() -> Value {
+    let known = Wish::words();
+    json!({ "type": "array", "minItems": 1, "items": { "type": "string", "enum": known } })
+}
+
+fn scenarios() -> Value {
+    json!({ "type": ["array", "null"], "items": text("A scenario."), "description": "Only these; all without." })
+}
+
+fn policy() -> Value {
+    let usual = DeliveryPolicy::default();
+    let most = |most: u32, usual: u32, what: &str| json!({ "type": "integer", "minimum": 1, "maximum": most, "default": usual, "description": what });
+    let in_flight = most(
+        IN_FLIGHT_MAX.into(),
+        usual.max_in_flight.into(),
+        "Requests at once.",
+    );
+    json!({ "type": "object", "additionalProperties": false, "properties": {
+        "max_in_flight": in_flight,
+        "per_second": most(PER_SECOND_MAX, usual.per_second, "Requests per second on average."),
+        "burst": most(PER_SECOND_MAX, usual.burst, "Requests at once after a quiet time."),
+        "strict_fifo": { "type": "boolean", "default": usual.strict_fifo, "description": "Everything in order, one at a time: what does not arrive holds up the rest." },
+        "refused_tries": most(13, usual.refused_tries, "Tries of what the receiver refuses (4xx).")
+    } })
+}
+
+fn headers() -> Value {
+    json!({ "type": "object", "maxProperties": 10, "additionalProperties": { "type": "string" }, "description": "Headers of every request; plain, no secrets." })
+}

@@ -1,0 +1,263 @@
+//! What follows from an order to a subscriber.
+
+use std::collections::BTreeSet;
+
+use super::Subscriber;
+use super::event::{Event, KeyScheme, PausedWhy};
+use super::headers::StaticHeaders;
+use super::policy::DeliveryPolicy;
+use super::wants::Wants;
+use crate::ids::{KeyId, MerchantId, SubscriberId};
+use crate::time::Timestamp;
+
+/// Keys of one scheme that sign side by side: the old one, the new one, and one to spare. The
+/// sources of receivers' libraries try each in turn.
+pub const KEYS_MAX: usize = 3;
+
+/// An order to a subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Make it.
+    Register {
+        /// The subscriber.
+        id: SubscriberId,
+        /// Its merchant.
+        merchant: MerchantId,
+        /// Where events are sent.
+        url: String,
+        /// What it hears.
+        wants: Wants,
+        /// How it is served.
+        policy: DeliveryPolicy,
+        /// What its requests carry.
+        headers: StaticHeaders,
+        /// Name of its first signing key, of scheme `v1`.
+        key_id: KeyId,
+        /// What happened before and shall be sent too.
+        history: Option<Backfill>,
+    },
+    /// Move it.
+    ChangeEndpoint {
+        /// Where events are sent from here on.
+        url: String,
+    },
+    /// Let it hear something else.
+    ChangeSubscription {
+        /// What it hears.
+        wants: Wants,
+    },
+    /// Serve it otherwise.
+    ChangePolicy {
+        /// How.
+        policy: DeliveryPolicy,
+    },
+    /// Send other headers.
+    ChangeHeaders {
+        /// Which.
+        headers: StaticHeaders,
+    },
+    /// Use a further signing key.
+    AddKey {
+        /// Its name.
+        key_id: KeyId,
+        /// How it signs.
+        scheme: KeyScheme,
+        /// Now: keys that end later sign as well.
+        at: Timestamp,
+    },
+    /// Stop using a signing key when another has taken its place.
+    RetireKey {
+        /// Its name.
+        key_id: KeyId,
+        /// It signs beside the new one until then.
+        valid_until: Timestamp,
+    },
+    /// Send what happened before.
+    Backfill(Backfill),
+    /// Let deliveries wait.
+    Pause(PausedWhy),
+    /// Let them go on.
+    Resume,
+    /// Note that it is left alone.
+    OpenCircuit {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Note that it answers again.
+    CloseCircuit,
+    /// Send a test event.
+    Test,
+    /// End it.
+    Remove,
+}
+
+/// A part of history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backfill {
+    /// What the ledger recorded at this time or later ...
+    pub from: Timestamp,
+    /// ... and before this one.
+    pub to: Timestamp,
+    /// Only these subjects; empty for all.
+    pub subjects: BTreeSet<String>,
+}
+
+/// A rule says no.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such subscriber.
+    #[error("there is no such subscriber")]
+    Unknown,
+    /// There is one of this name already.
+    #[error("a subscriber of this name exists already")]
+    Exists,
+    /// It was removed for good.
+    #[error("the subscriber was removed; make one of another name")]
+    Removed,
+    /// [`KEYS_MAX`] keys of this scheme sign already.
+    #[error("{KEYS_MAX} keys of this scheme sign already; wait until one of them ends")]
+    TooManyKeys,
+    /// Without it nothing could be signed so that every library can check it.
+    #[error("it is the only key of scheme v1; add another first")]
+    LastKey,
+    /// A part of history that ends before it begins.
+    #[error("`to` must be after `from`")]
+    EmptySpan,
+}
+
+/// Events that follow from `command`; none when it is already so.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn decide(subscriber: Option<&Subscriber>, command: &Command) -> Result<Vec<Event>, Refusal> {
+    match (command, subscriber) {
+        (Command::Register { .. }, Some(_)) => Err(Refusal::Exists),
+        (Command::Register { .. }, None) => registered(command),
+        (_, None) => Err(Refusal::Unknown),
+        (Command::Remove, Some(known)) => Ok(once(!known.removed, Event::Removed {})),
+        (_, Some(known)) if known.removed => Err(Refusal::Removed),
+        (command, Some(known)) => changed(known, command),
+    }
+}
+
+fn once(needed: bool, event: Event) -> Vec<Event> {
+    if needed { vec![event] } else { vec![] }
+}
+
+fn registered(command: &Command) -> Result<Vec<Event>, Refusal> {
+    let Command::Register {
+        id,
+        merchant,
+        url,
+        wants,
+        policy,
+        headers,
+        key_id,
+        history,
+    } = command
+    else {
+        return Err(Refusal::Unknown);
+    };
+    let mut events = vec![
+        Event::Registered {
+            id: id.clone(),
+            merchant: merchant.clone(),
+            url: url.clone(),
+            wants: wants.clone(),
+        },
+        Event::SigningKeyAdded {
+            key_id: key_id.clone(),
+            scheme: KeyScheme::V1 {},
+        },
+    ];
+    if *policy != DeliveryPolicy::default() {
+        events.push(Event::DeliveryPolicyChanged { policy: *policy });
+    }
+    if !headers.is_empty() {
+        let headers = headers.clone();
+        events.push(Event::StaticHeadersChanged { headers });
+    }
+    if let Some(history) = history {
+        events.push(backfill(history)?);
+    }
+    Ok(events)
+}
+
+fn backfill(wanted: &Backfill) -> Result<Event, Refusal> {
+    if wanted.to <= wanted.from {
+        return Err(Refusal::EmptySpan);
+    }
+    Ok(Event::BackfillRequested {
+        from: wanted.from,
+        to: wanted.to,
+        subjects: wanted.subjects.clone(),
+    })
+}
+
+fn changed(known: &Subscriber, command: &Command) -> Result<Vec<Event>, Refusal> {
+    Ok(match command {
+        Command::Register { .. } => return Err(Refusal::Exists),
+        Command::Remove => once(!known.removed, Event::Removed {}),
+        Command::ChangeEndpoint { url } => {
+            let event = Event::EndpointChanged { url: url.clone() };
+            once(known.url != *url, event)
+        }
+        Command::ChangeSubscription { wants } => {
+            let event = Event::SubscriptionChanged {
+                wants: wants.clone(),
+            };
+            once(known.wants != *wants, event)
+        }
+        Command::ChangePolicy { policy } => {
+            let event = Event::DeliveryPolicyChanged { policy: *policy };
+            once(known.policy != *policy, event)
+        }
+        Command::ChangeHeaders { headers } => {
+            let event = Event::StaticHeadersChanged {
+                headers: headers.clone(),
+            };
+            once(known.headers != *headers, event)
+        }
+        Command::AddKey { key_id, scheme, at } => {
+            if known.keys.contains_key(key_id) {
+                return Ok(vec![]);
+            }
+            if known.signing_keys(scheme, Some(*at)) >= KEYS_MAX {
+                return Err(Refusal::TooManyKeys);
+            }
+            vec![Event::SigningKeyAdded {
+                key_id: key_id.clone(),
+                scheme: scheme.clone(),
+            }]
+        }
+        Command::RetireKey {
+            key_id,
+            valid_until,
+        } => match known.keys.get(key_id) {
+            Some(key) if key.valid_until.is_none() => {
+                let v1 = KeyScheme::V1 {};
+                if key.scheme == v1 && known.signing_keys(&v1, None) == 1 {
+                    return Err(Refusal::LastKey);
+                }
+                vec![Event::SigningKeyRetired {
+                    key_id: key_id.clone(),
+                    valid_until: *valid_until,
+                }]
+            }
+            Some(_) | None => vec![],
+        },
+        Command::Backfill(wanted) => vec![backfill(wanted)?],
+        Command::Pause(why) => once(known.paused.is_none(), Event::Paused { why: *why }),
+        Command::Resume => once(known.paused.is_some(), Event::Resumed {}),
+        Command::OpenCircuit { since } => {
+            let event = Event::CircuitOpened { since: *since };
+            once(known.circuit_open_since.is_none(), event)
+        }
+        Command::CloseCircuit => once(known.circuit_open_since.is_some(), Event::CircuitClosed {}),
+        Command::Test => vec![Event::TestRequested {}],
+    })
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

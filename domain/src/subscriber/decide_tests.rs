@@ -1,0 +1,189 @@
+use super::*;
+use crate::outbound::EventName;
+use crate::subscriber::{Wish, evolve};
+
+fn key(text: &str) -> KeyId {
+    KeyId::parse(text).unwrap()
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn register() -> Command {
+    Command::Register {
+        id: SubscriberId::parse("crm").unwrap(),
+        merchant: MerchantId::parse("shop").unwrap(),
+        url: "https://crm.example/hook".into(),
+        wants: Wants::default(),
+        policy: DeliveryPolicy::default(),
+        headers: StaticHeaders::default(),
+        key_id: key("k1"),
+        history: None,
+    }
+}
+
+fn add(name: &str) -> Command {
+    add_at(name, 0)
+}
+
+fn add_at(name: &str, seconds: i64) -> Command {
+    let (key_id, scheme) = (key(name), KeyScheme::V1 {});
+    let at = at(seconds);
+    Command::AddKey { key_id, scheme, at }
+}
+
+fn retire(name: &str) -> Command {
+    Command::RetireKey {
+        key_id: key(name),
+        valid_until: at(9),
+    }
+}
+
+fn given(commands: &[Command]) -> Option<Subscriber> {
+    commands.iter().fold(None, |state, command| {
+        let events = decide(state.as_ref(), command).unwrap();
+        events.iter().fold(state, evolve)
+    })
+}
+
+fn events(given: &Option<Subscriber>, command: &Command) -> usize {
+    decide(given.as_ref(), command).unwrap().len()
+}
+
+#[test]
+fn a_pause_is_one_event_and_resuming_ends_it() {
+    let paused = given(&[register(), Command::Pause(PausedWhy::Gone)]);
+    assert_eq!(events(&paused, &Command::Pause(PausedWhy::Operator)), 0);
+    assert_eq!(events(&paused, &Command::Resume), 1);
+    assert_eq!(events(&given(&[register()]), &Command::Resume), 0);
+}
+
+#[test]
+fn every_change_is_one_event_and_its_repeat_none() {
+    let wants = Wants {
+        events: [Wish::Named(EventName::PaymentVerified)].into(),
+        scenarios: None,
+    };
+    let policy = DeliveryPolicy {
+        strict_fifo: true,
+        ..DeliveryPolicy::default()
+    };
+    let headers = [("x-tenant".to_owned(), "1".to_owned())].into();
+    for change in [
+        Command::ChangeEndpoint {
+            url: "https://other.example".into(),
+        },
+        Command::ChangeSubscription { wants },
+        Command::ChangePolicy { policy },
+        Command::ChangeHeaders {
+            headers: StaticHeaders::new(headers).unwrap(),
+        },
+        Command::OpenCircuit { since: at(1) },
+        add("k2"),
+    ] {
+        assert_eq!(events(&given(&[register()]), &change), 1, "{change:?}");
+        let after = given(&[register(), change.clone()]);
+        assert_eq!(events(&after, &change), 0, "{change:?}");
+    }
+}
+
+#[test]
+fn a_registration_carries_all_of_its_settings_at_once() {
+    let Command::Register {
+        id,
+        merchant,
+        url,
+        wants,
+        key_id,
+        ..
+    } = register()
+    else {
+        unreachable!()
+    };
+    let policy = DeliveryPolicy {
+        per_second: 100,
+        ..DeliveryPolicy::default()
+    };
+    let headers = StaticHeaders::new([("x-a".to_owned(), "1".to_owned())].into()).unwrap();
+    let history = Some(Backfill {
+        from: at(1),
+        to: at(2),
+        subjects: BTreeSet::new(),
+    });
+    let whole = Command::Register {
+        id,
+        merchant,
+        url,
+        wants,
+        policy,
+        headers: headers.clone(),
+        key_id,
+        history,
+    };
+    assert_eq!(events(&None, &whole), 5);
+    let known = given(&[whole]).unwrap();
+    assert_eq!((known.policy, known.headers), (policy, headers));
+}
+
+#[test]
+fn a_key_is_exchanged_and_signs_on_for_a_while() {
+    let exchanged = given(&[register(), add("k2"), retire("k1")]);
+    assert_eq!(events(&exchanged, &add("k2")), 0);
+    assert_eq!(events(&exchanged, &retire("k1")), 0);
+    let keys = exchanged.unwrap().keys;
+    assert_eq!(keys[&key("k1")].valid_until, Some(at(9)));
+    assert_eq!(keys[&key("k2")].valid_until, None);
+}
+
+#[test]
+fn there_are_three_keys_of_a_scheme_at_most_and_always_one_that_every_library_can_check() {
+    let three = given(&[register(), add("k2"), add("k3")]);
+    assert_eq!(
+        decide(three.as_ref(), &add("k4")),
+        Err(Refusal::TooManyKeys)
+    );
+    let public = Command::AddKey {
+        key_id: key("e1"),
+        scheme: KeyScheme::V1a {
+            public_key: "whpk_x".into(),
+        },
+        at: at(0),
+    };
+    let two = given(&[register(), add("k2"), add("k3"), retire("k1")]);
+    assert_eq!(
+        decide(two.as_ref(), &add_at("k4", 8)),
+        Err(Refusal::TooManyKeys)
+    );
+    assert_eq!(events(&two, &add_at("k4", 9)), 1);
+    assert_eq!(events(&three, &public), 1);
+    let one = given(&[register(), public]);
+    assert_eq!(decide(one.as_ref(), &retire("k1")), Err(Refusal::LastKey));
+    assert_eq!(events(&one, &retire("e1")), 1);
+}
+
+#[test]
+fn history_is_asked_for_as_often_as_somebody_wants_it() {
+    let history = |from, to| {
+        Command::Backfill(Backfill {
+            from: at(from),
+            to: at(to),
+            subjects: BTreeSet::new(),
+        })
+    };
+    let known = given(&[register(), history(1, 2)]);
+    assert_eq!(events(&known, &history(1, 2)), 1);
+    assert_eq!(
+        decide(known.as_ref(), &history(2, 2)),
+        Err(Refusal::EmptySpan)
+    );
+}
+
+#[test]
+fn a_removed_subscriber_is_gone_for_good() {
+    let gone = given(&[register(), Command::Remove]);
+    assert_eq!(decide(gone.as_ref(), &Command::Test), Err(Refusal::Removed));
+    assert_eq!(events(&gone, &Command::Remove), 0);
+    assert_eq!(decide(gone.as_ref(), &register()), Err(Refusal::Exists));
+    assert_eq!(decide(None, &Command::Test), Err(Refusal::Unknown));
+}
