@@ -56,11 +56,9 @@ pub(super) enum Exceptions {
     },
     /// Decide a case.
     #[command(after_help = "Examples:
-  counterfoil exceptions resolve payment_request-pr_...~1 --merchant shop --as accept --reason payer_called \\
-    --text 'the goods are still wanted'
-  counterfoil exceptions resolve payment_request-pr_...~1 --merchant shop --as reassign --to pr_... --reason paid_old_link \\
-    --text 'paid the link that was replaced'
-  counterfoil exceptions resolve payment_request-pr_...~1 --merchant shop --as refund --reason order_gone --text - < why.txt")]
+  counterfoil exceptions resolve payment_request-pr_...~1 --merchant shop --as accept --reason payer_called --text wanted
+  counterfoil exceptions resolve payment_request-pr_...~1 --merchant shop --as reassign --to pr_aaaaaaaaaaaaaaaaaaaaaaaaaa --reason old_link --text -
+  counterfoil exceptions resolve payment_request-pr_...~1 --merchant shop --as refund --reason order_gone --text -  < why.txt")]
     Resolve(Box<Resolve>),
 }
 
