@@ -159,16 +159,30 @@ async fn persons(cage: &mut Cage) -> String {
     let verdict = json!({ "ticket": ticket, "reason": "checked_with_bank", "text": words });
     let path = format!("{path}/approve");
     cage.post("approver", &path, &verdict).await.expect(200);
-    // What does not pay any more goes back.
+    ticket
+}
+
+/// Some of the money goes back, and somebody says why.
+async fn gives_back(cage: &mut Cage, request: &str) {
+    // What the provider said is looked at after it was taken.
+    while cage
+        .call("backend", "GET", request, None)
+        .await
+        .expect(200)
+        .json()["status"]
+        != "paid"
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let words = format!("{WORDS}: {NAME}, {PHONE}");
     let mut refund = json!({
-        "amount": { "minor": "100", "currency": "AMD" }, "part": "unapplied", "reason": "denied_by_bank",
+        "amount": { "minor": "100", "currency": "AMD" }, "reason": "returned_goods",
         "text": format!("{words} {CARD}"),
     });
     let refunds = format!("{request}/refunds");
     cage.post("backend", &refunds, &refund).await.expect(422);
     refund["text"] = json!(words);
     cage.post("backend", &refunds, &refund).await.expect(202);
-    ticket
 }
 
 /// A person looks at what the customer said, and says why they decide so.
@@ -196,8 +210,9 @@ async fn decide(cage: &mut Cage, ours: &str) {
     }
 }
 
-/// Every way in, good and bad. Gives the subscriber's signing secret and the payer's link.
-async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String) {
+/// Every way in, good and bad. Gives the subscriber's signing secret, the payer's link, and where the
+/// paid request is.
+async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String, String) {
     let hook = format!("{}?token={HOOK_TOKEN}", crm.url());
     let added = cage
         .post(
@@ -318,7 +333,7 @@ async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String) {
     let why = json!({ "reason": "told_by_phone", "text": format!("{WORDS}: {NAME}, {PHONE}") });
     cage.post("operator", &path, &why).await.expect(200);
     cage.deliveries("abandoned", 1).await;
-    (signing, link)
+    (signing, link, request)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -346,8 +361,9 @@ async fn what_is_secret_or_personal_is_nowhere_but_under_its_seal() {
         Reply::Body(410, format!("{{\"said\": \"{HOOK_ANSWER}\"}}")),
     )
     .await;
-    let (signing, link) = busy(&mut cage, &crm).await;
+    let (signing, link, request) = busy(&mut cage, &crm).await;
     let ticket = persons(&mut cage).await;
+    gives_back(&mut cage, &request).await;
     assert!(!crm.seen()[0].header("webhook-signature").is_empty());
 
     // Everything that anybody may read.
