@@ -74,7 +74,8 @@ impl Request {
     }
 
     pub fn silence(&mut self, now: i64) { // rows A7 and A17, three days after the end
-        for n in 0..self.attempts.len() {
+        let told = self.cases.contains_key(&("status_unknown", "expiry".to_owned(), None));
+        for n in (0..self.attempts.len()).filter(|_| !told) {
             let kind = match self.attempts[n].stage {
                 Stage::Doubtful => "registration_uncertain",
                 Stage::Processing | Stage::Authorised | Stage::Unknown => "status_unknown",

@@ -192,13 +192,15 @@ impl History {
             self.fork(|world| {
                 let due = world.requests[r].expiry_due().clamp(before, now);
                 let look = |(at, silent)| {
-                    let mut world = world.clone();
+                    // After a long wait the silence may be told before the end or after it.
+                    let (mut told, mut world) = (world.clone(), world.clone());
+                    told.requests[r].silence(now);
+                    told.requests[r].tick(silent, at);
                     world.requests[r].tick(silent, at);
-                    world
+                    [told, world]
                 };
-                let times = [before, due, now].into_iter();
-                let looks = times.flat_map(|at| [(at, silent), (at, silent || rests)]);
-                looks.map(look).collect()
+                let looks = [before, due, now].map(|at| [(at, silent), (at, silent || rests)]);
+                looks.concat().into_iter().flat_map(look).collect()
             });
         }
         // That a registration is in doubt may be written at any time, and is news (row H8).
@@ -215,11 +217,9 @@ impl History {
         self.retry(!last);
         self.fork(|world| {
             let mut over = world.clone();
-            let requests = over.requests.iter_mut();
-            requests.for_each(|request| request.give_up(now));
+            over.requests.iter_mut().for_each(|r| r.give_up(now));
             let mut told = over.clone();
-            let requests = told.requests.iter_mut();
-            requests.for_each(|request| request.silence(now));
+            told.requests.iter_mut().for_each(|r| r.silence(now));
             vec![world.clone(), over, told]
         });
         if self.traced {
