@@ -395,7 +395,11 @@ impl Recording {
             applied: MinorText(applied),
             unapplied: MinorText(unapplied),
         });
-        self.close_empty_cases(&known.capture, Resolution::Refunded);
+        // Nothing moves with a dispute that is won, so it answers no case but its own.
+        match outcome {
+            DisputeOutcome::Won => {}
+            DisputeOutcome::Lost => self.close_empty_cases(&known.capture, Resolution::Refunded),
+        }
         if let Some(case) = self.case_of(dispute, outcome) {
             self.push(Event::ExceptionResolved {
                 case,

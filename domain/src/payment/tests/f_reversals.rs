@@ -455,6 +455,30 @@ fn a_won_dispute_leaves_the_money_f12() {
 }
 
 #[test]
+fn a_won_dispute_answers_no_other_question_f12() {
+    let came_back = case_named(1, ExceptionKind::RefundReversed, "r1", "t1", open_time());
+    let dispute = case_named(2, ExceptionKind::Dispute, "d1", "t1", open_time());
+    let history = and(
+        refunded(),
+        [
+            refund_reversed("r1", DUE, 0),
+            came_back,
+            dispute_opened("d1", "t1", DUE),
+            dispute,
+        ],
+    );
+    given(history)
+        .when(signed([dispute_won("d1")]))
+        .at(open_time())
+        .then([
+            dispute_closed("d1", "t1", DisputeOutcome::Won, 0, 0),
+            resolved(2),
+        ])
+        .label(Label::Paid)
+        .money(DUE, 0);
+}
+
+#[test]
 fn a_lost_dispute_takes_the_money_f13() {
     given(disputed())
         .when(signed([dispute_lost("d1")]))
