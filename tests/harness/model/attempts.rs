@@ -73,9 +73,10 @@ impl Request {
         }
     }
 
-    pub fn silence(&mut self, now: i64) { // rows A7 and A17, three days after the end
+    /// Rows A7 and A17, three days after the end, of the attempts whose bit is set.
+    pub fn silence(&mut self, now: i64, which: usize) {
         let told = self.cases.contains_key(&("status_unknown", "expiry".to_owned(), None));
-        for n in (0..self.attempts.len()).filter(|_| !told) {
+        for n in (0..self.attempts.len()).filter(|n| !told && which >> n & 1 == 1) {
             let kind = match self.attempts[n].stage {
                 Stage::Doubtful => "registration_uncertain",
                 Stage::Processing | Stage::Authorised | Stage::Unknown => "status_unknown",

@@ -149,6 +149,32 @@ impl Attempt {
 }
 
 impl World {
+    /// What may have become of a request's end: the loop looked when it was due or somewhat later, and
+    /// after days each silence may have been told before the end or is told after it.
+    pub fn ends(
+        &self,
+        r: usize,
+        (before, now): (i64, i64),
+        (silent, rests): (bool, bool),
+    ) -> Vec<Self> {
+        let request = &self.requests[r];
+        let due = request.expiry_due().clamp(before, now);
+        let days = now >= request.expires_at + 72 * 3600;
+        let doubts = 1 << (request.attempts.len() * usize::from(days));
+        let mut ends = vec![];
+        for at in [before, due, now] {
+            for (silent, told) in
+                (0..doubts).flat_map(|told| [(silent, told), (silent || rests, told)])
+            {
+                let mut world = self.clone();
+                world.requests[r].silence(now, told);
+                world.requests[r].tick(silent, at);
+                ends.push(world);
+            }
+        }
+        ends
+    }
+
     /// Attempt `n` of request `r` is known.
     pub fn knows(&self, r: usize, n: usize) -> bool {
         self.requests

@@ -188,20 +188,7 @@ impl History {
         self.silent_at = if silent { now } else { self.silent_at };
         let rests = now - self.silent_at <= RESTS_S;
         for r in 0..self.ids.len() {
-            // The loop looked when it was due, or somewhat later.
-            self.fork(|world| {
-                let due = world.requests[r].expiry_due().clamp(before, now);
-                let look = |(at, silent)| {
-                    // After a long wait the silence may be told before the end or after it.
-                    let (mut told, mut world) = (world.clone(), world.clone());
-                    told.requests[r].silence(now);
-                    told.requests[r].tick(silent, at);
-                    world.requests[r].tick(silent, at);
-                    [told, world]
-                };
-                let looks = [before, due, now].map(|at| [(at, silent), (at, silent || rests)]);
-                looks.concat().into_iter().flat_map(look).collect()
-            });
+            self.fork(|world| world.ends(r, (before, now), (silent, rests)));
         }
         // That a registration is in doubt may be written at any time, and is news (row H8).
         self.fork(|world| {
@@ -219,7 +206,9 @@ impl History {
             let mut over = world.clone();
             over.requests.iter_mut().for_each(|r| r.give_up(now));
             let mut told = over.clone();
-            told.requests.iter_mut().for_each(|r| r.silence(now));
+            told.requests
+                .iter_mut()
+                .for_each(|r| r.silence(now, usize::MAX));
             vec![world.clone(), over, told]
         });
         if self.traced {
