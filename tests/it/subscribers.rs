@@ -3,10 +3,14 @@
 
 use std::time::Duration;
 
+use api::app::context::Context;
+use api::app::error::AppError;
+use api::app::subscribers::NewKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::ids::SubscriberId;
-use domain::subscriber::{Backfill, Command, DeliveryPolicy, StaticHeaders};
+use domain::ports::{Secret, SecretPurpose};
+use domain::subscriber::{Backfill, Command, DeliveryPolicy, Refusal, StaticHeaders};
 use domain::time::Timestamp;
 use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use harness::delivery_world::{DeliveryWorld, all, seconds, shop};
@@ -279,4 +283,52 @@ async fn a_key_pair_signs_beside_the_secret_and_anybody_can_check_it() {
     let (id, time) = (told.header("webhook-id"), told.header("webhook-timestamp"));
     let signed = [format!("{id}.{time}.").as_bytes(), &told.body].concat();
     assert!(key.verify(&signed, &signature).is_ok());
+}
+
+#[tokio::test]
+async fn a_key_that_was_refused_signs_nothing_and_one_that_is_over_in_the_log_signs_no_more() {
+    let mut world = DeliveryWorld::start().await;
+    let crm = Receiver::start().await;
+    let first = world.subscribe("crm", &crm.url()).await;
+    let id = SubscriberId::parse("crm").unwrap();
+    let purpose = SecretPurpose::Subscriber("crm".into());
+    let context = Context::job("test");
+    let (day, shop) = (seconds(86_400), shop());
+    for _ in 0..2 {
+        let app = &world.app;
+        let added = app.add_signing_key(&shop, &id, &context, NewKey::V1, day);
+        added.await.unwrap();
+    }
+    let live = async |world: &DeliveryWorld| {
+        let live = world.app.secrets.active(&shop, &purpose, world.now());
+        live.await.unwrap()
+    };
+    assert_eq!(live(&world).await.len(), 3);
+    let app = &world.app;
+    let fourth = app.add_signing_key(&shop, &id, &context, NewKey::V1, day);
+    assert!(matches!(
+        fourth.await,
+        Err(AppError::Subscriber(Refusal::TooManyKeys))
+    ));
+    assert_eq!(live(&world).await.len(), 3, "nothing is left of the fourth");
+
+    // As after a crash between the log and the keyring: only the log knows of the end.
+    for secret in live(&world).await {
+        let endless = Secret {
+            valid_until: None,
+            ..secret
+        };
+        world
+            .app
+            .secrets
+            .set(&shop, &purpose, endless)
+            .await
+            .unwrap();
+    }
+    world.clock.advance(day + seconds(1));
+    world.pay('a').await;
+    world.until("delivered", all(QueueState::Delivered)).await;
+    let seen = crm.seen();
+    assert_eq!(seen[0].header("webhook-signature").split(' ').count(), 1);
+    assert!(!seen[0].is_authentic(&first));
 }

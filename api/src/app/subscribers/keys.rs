@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::delivery::signature;
 use domain::ids::{KeyId, MerchantId, SubscriberId};
 use domain::ports::{Secret, SecretPurpose};
-use domain::subscriber::{Command, KeyScheme, Subscriber};
+use domain::subscriber::{self, Command, KeyScheme, Subscriber};
 use domain::time::Timestamp;
 
 use super::App;
@@ -70,8 +70,19 @@ impl App {
             .iter()
             .filter(|(_, key)| same(&key.scheme) && key.valid_until.is_none());
         let old: Vec<(KeyId, Timestamp)> = old.map(|(old, _)| (old.clone(), until)).collect();
-        // The key is kept before the events that name it; the old ones end in the keyring only when
-        // the log says so, since a repeat after a crash in between finds them as they were.
+        let mut commands = vec![Command::AddKey {
+            key_id: key_id.clone(),
+            scheme,
+            at: now,
+        }];
+        commands.extend(old.iter().map(|(key_id, valid_until)| Command::RetireKey {
+            key_id: key_id.clone(),
+            valid_until: *valid_until,
+        }));
+        // What a rule refuses never comes to sign.
+        subscriber::decide(Some(&known), &commands[0])?;
+        // The key is kept before the event that names it. The ends of the old ones count from the log;
+        // the keyring follows.
         let purpose = SecretPurpose::Subscriber(id.to_string());
         let kept = Secret {
             key_id: key_id.clone(),
@@ -80,18 +91,17 @@ impl App {
             valid_until: None,
         };
         self.secrets.set(merchant, &purpose, kept).await?;
-        let mut commands = vec![Command::AddKey {
-            key_id,
-            scheme,
-            at: now,
-        }];
-        commands.extend(old.iter().map(|(key_id, valid_until)| Command::RetireKey {
-            key_id: key_id.clone(),
-            valid_until: *valid_until,
-        }));
-        let subscriber = self
+        let done = self
             .command_subscriber(merchant, id, context, &commands)
-            .await?;
+            .await;
+        let subscriber = match done {
+            Ok(subscriber) => subscriber,
+            Err(refused @ (AppError::Subscriber(_) | AppError::Contended)) => {
+                self.secrets.remove(merchant, &purpose, &key_id).await?;
+                return Err(refused);
+            }
+            Err(other) => return Err(other),
+        };
         for secret in self.secrets.active(merchant, &purpose, now).await? {
             if let Some((_, until)) = old.iter().find(|(name, _)| *name == secret.key_id) {
                 let valid_until = Some(*until);

@@ -273,10 +273,14 @@ async fn signing_keys(
     subscriber: &Subscriber,
 ) -> Result<Vec<(KeyId, Signer)>, AppError> {
     let purpose = SecretPurpose::Subscriber(subscriber.id.to_string());
+    let now = app.recorder.now();
     let mut live = app
         .secrets
-        .active(&subscriber.merchant, &purpose, app.recorder.now())
+        .active(&subscriber.merchant, &purpose, now)
         .await?;
+    // A key's end counts from the log, whether the keyring knows of it or not.
+    let over = |key: &KeyId| subscriber.keys.get(key)?.valid_until;
+    live.retain(|secret| over(&secret.key_id).is_none_or(|until| until > now));
     live.sort_by_key(|secret| Reverse(secret.valid_from));
     let signers = live
         .into_iter()
