@@ -18,24 +18,7 @@ pub const KEYS_MAX: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Make it.
-    Register {
-        /// The subscriber.
-        id: SubscriberId,
-        /// Its merchant.
-        merchant: MerchantId,
-        /// Where events are sent.
-        url: String,
-        /// What it hears.
-        wants: Wants,
-        /// How it is served.
-        policy: DeliveryPolicy,
-        /// What its requests carry.
-        headers: StaticHeaders,
-        /// Name of its first signing key, of scheme `v1`.
-        key_id: KeyId,
-        /// What happened before and shall be sent too.
-        history: Option<Backfill>,
-    },
+    Register(Registration),
     /// Move it.
     ChangeEndpoint {
         /// Where events are sent from here on.
@@ -91,6 +74,27 @@ pub enum Command {
     Remove,
 }
 
+/// A subscriber to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The subscriber.
+    pub id: SubscriberId,
+    /// Its merchant.
+    pub merchant: MerchantId,
+    /// Where events are sent.
+    pub url: String,
+    /// What it hears.
+    pub wants: Wants,
+    /// How it is served.
+    pub policy: DeliveryPolicy,
+    /// What its requests carry.
+    pub headers: StaticHeaders,
+    /// Name of its first signing key, of scheme `v1`.
+    pub key_id: KeyId,
+    /// What happened before and shall be sent too.
+    pub history: Option<Backfill>,
+}
+
 /// A part of history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backfill {
@@ -130,54 +134,53 @@ pub enum Refusal {
 /// # Errors
 /// [`Refusal`].
 pub fn decide(subscriber: Option<&Subscriber>, command: &Command) -> Result<Vec<Event>, Refusal> {
-    match (command, subscriber) {
-        (Command::Register { .. }, Some(_)) => Err(Refusal::Exists),
-        (Command::Register { .. }, None) => registered(command),
-        (_, None) => Err(Refusal::Unknown),
-        (Command::Remove, Some(known)) => Ok(once(!known.removed, Event::Removed {})),
-        (_, Some(known)) if known.removed => Err(Refusal::Removed),
-        (command, Some(known)) => changed(known, command),
-    }
+    let Some(known) = subscriber else {
+        return match command {
+            Command::Register(new) => registered(new),
+            Command::ChangeEndpoint { .. }
+            | Command::ChangeSubscription { .. }
+            | Command::ChangePolicy { .. }
+            | Command::ChangeHeaders { .. }
+            | Command::AddKey { .. }
+            | Command::RetireKey { .. }
+            | Command::Backfill(_)
+            | Command::Pause(_)
+            | Command::Resume
+            | Command::OpenCircuit { .. }
+            | Command::CloseCircuit
+            | Command::Test
+            | Command::Remove => Err(Refusal::Unknown),
+        };
+    };
+    changed(known, command)
 }
 
 fn once(needed: bool, event: Event) -> Vec<Event> {
     if needed { vec![event] } else { vec![] }
 }
 
-fn registered(command: &Command) -> Result<Vec<Event>, Refusal> {
-    let Command::Register {
-        id,
-        merchant,
-        url,
-        wants,
-        policy,
-        headers,
-        key_id,
-        history,
-    } = command
-    else {
-        return Err(Refusal::Unknown);
-    };
+fn registered(new: &Registration) -> Result<Vec<Event>, Refusal> {
     let mut events = vec![
         Event::Registered {
-            id: id.clone(),
-            merchant: merchant.clone(),
-            url: url.clone(),
-            wants: wants.clone(),
+            id: new.id.clone(),
+            merchant: new.merchant.clone(),
+            url: new.url.clone(),
+            wants: new.wants.clone(),
         },
         Event::SigningKeyAdded {
-            key_id: key_id.clone(),
+            key_id: new.key_id.clone(),
             scheme: KeyScheme::V1 {},
         },
     ];
-    if *policy != DeliveryPolicy::default() {
-        events.push(Event::DeliveryPolicyChanged { policy: *policy });
+    let policy = new.policy;
+    if policy != DeliveryPolicy::default() {
+        events.push(Event::DeliveryPolicyChanged { policy });
     }
-    if !headers.is_empty() {
-        let headers = headers.clone();
+    if !new.headers.is_empty() {
+        let headers = new.headers.clone();
         events.push(Event::StaticHeadersChanged { headers });
     }
-    if let Some(history) = history {
+    if let Some(history) = &new.history {
         events.push(backfill(history)?);
     }
     Ok(events)
@@ -196,8 +199,24 @@ fn backfill(wanted: &Backfill) -> Result<Event, Refusal> {
 
 fn changed(known: &Subscriber, command: &Command) -> Result<Vec<Event>, Refusal> {
     Ok(match command {
-        Command::Register { .. } => return Err(Refusal::Exists),
+        Command::Register(_) => return Err(Refusal::Exists),
         Command::Remove => once(!known.removed, Event::Removed {}),
+        Command::ChangeEndpoint { .. }
+        | Command::ChangeSubscription { .. }
+        | Command::ChangePolicy { .. }
+        | Command::ChangeHeaders { .. }
+        | Command::AddKey { .. }
+        | Command::RetireKey { .. }
+        | Command::Backfill(_)
+        | Command::Pause(_)
+        | Command::Resume
+        | Command::OpenCircuit { .. }
+        | Command::CloseCircuit
+        | Command::Test
+            if known.removed =>
+        {
+            return Err(Refusal::Removed);
+        }
         Command::ChangeEndpoint { url } => {
             let event = Event::EndpointChanged { url: url.clone() };
             once(known.url != *url, event)

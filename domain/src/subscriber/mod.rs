@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::decide::{Backfill, Command, KEYS_MAX, Refusal, decide};
+pub use self::decide::{Backfill, Command, KEYS_MAX, Refusal, Registration, decide};
 pub use self::event::{Event, KeyScheme, PausedWhy};
 pub use self::headers::{BadHeader, StaticHeaders};
 pub use self::policy::{DeliveryPolicy, IN_FLIGHT_MAX, PER_SECOND_MAX};

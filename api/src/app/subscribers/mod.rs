@@ -7,7 +7,7 @@ use domain::delivery::signature;
 use domain::ids::{MerchantId, ReasonCode, SubscriberId};
 use domain::ports::{AppendError, Secret, SecretPurpose};
 use domain::stream::StreamId;
-use domain::subscriber::{self, Backfill, Command, PausedWhy, Subscriber};
+use domain::subscriber::{self, Backfill, Command, PausedWhy, Registration, Subscriber};
 use projections::ports::ViewQuery;
 use projections::views::delivery_queue::{self, SubscriberRow};
 
@@ -57,7 +57,7 @@ impl App {
         let mut random = [0; 32];
         self.recorder.entropy().fill(&mut random);
         let secret = signature::secret(&random);
-        let register = Command::Register {
+        let register = Command::Register(Registration {
             id: new.id.clone(),
             merchant: merchant.clone(),
             url: new.url,
@@ -66,7 +66,7 @@ impl App {
             headers: new.headers,
             key_id: key_id.clone(),
             history: new.history,
-        };
+        });
         subscriber::decide(folded.state.as_ref(), &register)?;
         // The secret is kept before the event that names it, so that no delivery is ever unsigned.
         let kept = Secret {
