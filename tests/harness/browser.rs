@@ -79,6 +79,11 @@ impl Browser {
 
     /// One command of the protocol and its result.
     pub fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_call(method, parameters)
+            .unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    fn try_call(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.last += 1;
         let id = self.last;
         let mut message = json!({ "id": id, "method": method, "params": parameters });
@@ -93,8 +98,10 @@ impl Browser {
         loop {
             let message = self.read();
             if message["id"] == id {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].clone();
+                return match &message["error"] {
+                    Value::Null => Ok(message["result"].clone()),
+                    error => Err(error.clone()),
+                };
             }
         }
     }
@@ -161,8 +168,20 @@ impl Browser {
         let until = Instant::now() + PATIENCE;
         while self.loads == before {
             assert!(Instant::now() < until, "nothing was loaded");
-            self.evaluate("1");
+            self.is_true("true");
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether an expression is true now. While one page makes way for the next there is nothing to
+    /// ask, and nothing is true.
+    fn is_true(&mut self, expression: &str) -> bool {
+        const MAKES_WAY: &str = "Inspected target navigated or closed";
+        let parameters = json!({ "expression": expression, "returnByValue": true });
+        match self.try_call("Runtime.evaluate", parameters) {
+            Ok(result) => result["result"]["value"] == true,
+            Err(error) if error["message"] == MAKES_WAY => false,
+            Err(error) => panic!("{expression}: {error}"),
         }
     }
 
@@ -190,10 +209,7 @@ impl Browser {
     pub fn until(&mut self, expression: &str) {
         let until = Instant::now() + PATIENCE;
         loop {
-            // Between two pages there is nothing to ask.
-            let parameters = json!({ "expression": expression, "returnByValue": true });
-            let result = self.call("Runtime.evaluate", parameters);
-            if result["result"]["value"] == true {
+            if self.is_true(expression) {
                 return;
             }
             assert!(Instant::now() < until, "never true: {expression}");
