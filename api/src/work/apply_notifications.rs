@@ -10,6 +10,7 @@ use domain::payment::Outcome;
 use domain::ports::{Filter, Position};
 use domain::stream::{Category, StreamId};
 
+use super::checkpoint::Checkpoint;
 use super::health::Health;
 use super::supervise::Stop;
 use crate::app::App;
@@ -36,22 +37,22 @@ struct Loop {
     /// Not settled yet, with the place just before them. The durable checkpoint stays before the
     /// oldest, so that a restart finds them again.
     parked: BTreeMap<StreamId, Option<Position>>,
-    saved: Option<Position>,
+    checkpoint: Checkpoint,
     retried: Duration,
 }
 
 /// Runs until it is asked to stop.
 pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
     let retried = app.recorder.clock().monotonic();
+    let (checkpoint, at) = Checkpoint::load(&app, NOTE).await;
     let mut state = Loop {
         app,
         health,
-        at: None,
+        at,
         parked: BTreeMap::new(),
-        saved: None,
+        checkpoint,
         retried,
     };
-    state.at = state.checkpoint().await;
     while !stop.asked() {
         let clock = Arc::clone(state.app.recorder.clock());
         match state.turn().await {
@@ -83,16 +84,6 @@ pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
 }
 
 impl Loop {
-    async fn checkpoint(&self) -> Option<Position> {
-        let note = self.app.ops.note(NOTE).await.ok().flatten()?;
-        let position = Position::parse(std::str::from_utf8(&note).ok()?)?;
-        let identity = self.app.recorder.store().identity();
-        // A checkpoint of another store is worth nothing; from zero is safe.
-        position
-            .same_log(Position::new(identity.tag(), identity.epoch, 0, 0))
-            .then_some(position)
-    }
-
     /// One page. True when there may be more right away.
     async fn turn(&mut self) -> Result<bool, AppError> {
         let filter = Filter::categories(&[Category::Notification, Category::PaymentRequest]);
@@ -152,18 +143,6 @@ impl Loop {
 
     async fn save(&mut self) {
         let safe = self.parked.values().min().copied().unwrap_or(self.at);
-        if safe == self.saved {
-            return;
-        }
-        if let Some(position) = safe
-            && self
-                .app
-                .ops
-                .put_note(NOTE, position.to_string().as_bytes())
-                .await
-                .is_ok()
-        {
-            self.saved = safe;
-        }
+        self.checkpoint.save(&self.app, safe).await;
     }
 }

@@ -1,6 +1,7 @@
 //! The work loops: what happens without anybody calling.
 
 pub mod apply_notifications;
+mod checkpoint;
 pub mod deliver;
 pub mod expire;
 pub mod follow_clients;

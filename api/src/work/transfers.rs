@@ -11,6 +11,7 @@ use domain::record::Recorded;
 use domain::stream::Category;
 use domain::time::Timestamp;
 
+use super::checkpoint::Checkpoint;
 use super::health::Health;
 use super::supervise::Stop;
 use crate::app::App;
@@ -37,7 +38,7 @@ struct Loop {
     at: Option<Position>,
     /// Money in transit, by the event that it left with.
     transit: BTreeMap<Position, InTransit>,
-    saved: Option<Position>,
+    checkpoint: Checkpoint,
     retried: Duration,
 }
 
@@ -52,14 +53,14 @@ struct InTransit {
 /// Runs until it is asked to stop.
 pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
     let clock = Arc::clone(app.recorder.clock());
+    let (checkpoint, at) = Checkpoint::load(&app, NOTE).await;
     let mut state = Loop {
         app,
-        at: None,
+        at,
         transit: BTreeMap::new(),
-        saved: None,
+        checkpoint,
         retried: clock.monotonic(),
     };
-    state.at = state.checkpoint().await;
     while !stop.asked() {
         match state.turn().await {
             Ok(more) => {
@@ -88,16 +89,6 @@ pub async fn run(app: Arc<App>, health: Arc<Health>, mut stop: Stop) {
 }
 
 impl Loop {
-    async fn checkpoint(&self) -> Option<Position> {
-        let note = self.app.ops.note(NOTE).await.ok().flatten()?;
-        let position = Position::parse(std::str::from_utf8(&note).ok()?)?;
-        let identity = self.app.recorder.store().identity();
-        // A checkpoint of another store is worth nothing; from zero is safe.
-        position
-            .same_log(Position::new(identity.tag(), identity.epoch, 0, 0))
-            .then_some(position)
-    }
-
     /// One page. True when there may be more right away.
     async fn turn(&mut self) -> Result<bool, AppError> {
         let filter = Filter::categories(&[Category::PaymentRequest, Category::Unmatched]);
@@ -183,18 +174,6 @@ impl Loop {
     async fn save(&mut self) {
         let before = self.transit.values().map(|waiting| waiting.before).min();
         let safe = before.unwrap_or(self.at);
-        if safe == self.saved {
-            return;
-        }
-        if let Some(position) = safe
-            && self
-                .app
-                .ops
-                .put_note(NOTE, position.to_string().as_bytes())
-                .await
-                .is_ok()
-        {
-            self.saved = safe;
-        }
+        self.checkpoint.save(&self.app, safe).await;
     }
 }
