@@ -312,6 +312,40 @@ async fn money_leaves_for_another_request_of_the_merchant_and_currency_only_e15(
     shop.node.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn money_that_was_sent_away_is_not_said_to_have_gone_elsewhere_e15() {
+    let shop = Shop::open().await;
+    let (id, case) = shop.paid_after_cancel("old").await;
+    let (first, _) = shop.waiting_for_payer("first").await;
+    let (second, _) = shop.waiting_for_payer("second").await;
+    let to = |to: &str, reason: &str| {
+        let mut body = decision("reassign");
+        body["to"] = json!(to);
+        body["reason"] = json!(reason);
+        body
+    };
+    let body = to(&first, "payer_called");
+    let sent = resolve(&shop, &case, "k-1", &body).await.expect(200);
+    shop.paid(&first).await;
+    let head = shop.node.app().recorder.store().head().await.unwrap();
+    // Under another key it is the same decision, by the transfer that there was.
+    let again = resolve(&shop, &case, "k-2", &body).await.expect(200);
+    assert!(sent.text_of("transfer_id").starts_with("tr_"));
+    assert_eq!(again.text_of("transfer_id"), sent.text_of("transfer_id"));
+    // Of another target, or for another reason, nothing would be written down.
+    for (key, other) in [
+        ("k-3", to(&second, "payer_called")),
+        ("k-4", to(&first, "old_link")),
+    ] {
+        let refused = resolve(&shop, &case, key, &other).await;
+        assert_eq!(refused.expect(409).code(), "state_conflict");
+    }
+    assert_eq!(shop.node.app().recorder.store().head().await.unwrap(), head);
+    assert_eq!(shop.shown(&second).await["status"], "pending");
+    assert_eq!(shop.events(&id, "CaptureReassigned").await, 1);
+    shop.node.stop().await;
+}
+
 /// A request that nobody can be asked about, and what a customer says of it.
 async fn noticed(shop: &Shop, order: &str) -> String {
     let tea = json!({ "items": [{ "item": "tea", "quantity": 1 }], "order_id": order, "scenario": "telegram" });

@@ -256,7 +256,7 @@ impl App {
         })))
     }
 
-    /// Decides a case. The same decision again leaves no event.
+    /// Decides a case. The same decision again, for the same reason, leaves no event.
     ///
     /// # Errors
     /// [`AppError::NotFound`], [`CaseRefusal`], refusals of the domain; where the money would pay late,
@@ -312,12 +312,22 @@ impl App {
         let case = id.clone();
         let command = Command::ResolveCase { case, how };
         let order = Order {
-            reason,
+            reason: reason.clone(),
             ..Order::of(&command)
         };
         let executed = self
             .execute_case(&request.terms().id, context, order)
             .await?;
+        let closed = executed
+            .request
+            .cases()
+            .get(id)
+            .is_some_and(|case| !case.open());
+        if closed && executed.events.is_empty() && !executed.replayed {
+            let before = self.closing_of(merchant, id).await?;
+            before.repeated_because(reason.as_ref().map(|(code, _)| code))?;
+            (refund, transfer) = (before.refund, before.transfer);
+        }
         Ok(Decided::OfRequest(Box::new(DecidedRequest {
             executed,
             refund,

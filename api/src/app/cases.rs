@@ -285,7 +285,7 @@ impl App {
     }
 
     /// The records of a stream of this merchant.
-    async fn records_of(
+    pub(super) async fn records_of(
         &self,
         merchant: &MerchantId,
         stream: &StreamId,
@@ -413,7 +413,7 @@ fn in_suspense(events: &[Envelope]) -> Result<Option<Suspense>, AppError> {
     Ok(suspense)
 }
 
-fn names_case(event: &Envelope, id: &CaseId) -> bool {
+pub(super) fn names_case(event: &Envelope, id: &CaseId) -> bool {
     event.data.get("case").and_then(Value::as_str) == Some(id.as_str())
 }
 

@@ -8,6 +8,7 @@ pub mod cancel;
 pub mod case_decisions;
 pub mod cases;
 pub mod clients;
+mod closings;
 pub mod configuration;
 pub mod context;
 pub mod create;

@@ -145,6 +145,10 @@ impl App {
             }
             let events = self.decided(merchant, case, &known, command).await?;
             if events.is_empty() {
+                if let SuspenseCommand::Resolve(_) = command {
+                    let before = self.closing_of(merchant, case).await?;
+                    before.repeated_because(reason.as_ref().map(|(code, _)| code))?;
+                }
                 return Ok(as_it_is(known, false));
             }
             let draft = |event: &Event| match &reason {

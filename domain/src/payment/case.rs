@@ -5,7 +5,7 @@ use super::command::Refusal;
 use super::event::{CancelledBy, CaptureKey, Event, Part, Resolution, VerificationMethod};
 use super::exception::{Ending, ExceptionKind};
 use super::recording::Recording;
-use super::refund::{self, RefundAnswer, RequestRefund};
+use super::refund::{self, RefundAnswer, RefundState, RequestRefund};
 use super::request::{Case, Closure, Request};
 use crate::ids::{CaseId, OperatorId, PaymentRequestId, ProviderRef, RefundId, TransferId};
 use crate::money::MinorText;
@@ -60,7 +60,7 @@ pub(super) fn assign(
     }])
 }
 
-/// Decides a case. A repeat of the same decision leaves no event.
+/// Decides a case. A repeat of the same decision, with all that belongs to it, leaves no event.
 pub(super) fn resolve(
     request: &Request,
     case: &CaseId,
@@ -69,7 +69,7 @@ pub(super) fn resolve(
 ) -> Result<Vec<Event>, Refusal> {
     let known = request.cases().get(case).ok_or(Refusal::UnknownCase)?;
     if let Some(before) = known.resolution {
-        return if before == resolution_of(how) {
+        return if before == resolution_of(how) && came_so(request, known, how) {
             Ok(vec![])
         } else {
             Err(Refusal::CaseClosed)
@@ -158,6 +158,37 @@ fn resolution_of(how: &Resolve) -> Resolution {
         Resolve::KeepAsIncome => Resolution::KeptAsIncome,
         Resolve::Dismiss => Resolution::Dismissed,
         Resolve::RefundAnswer { .. } => Resolution::Settled,
+    }
+}
+
+/// Whether a case that was resolved as `how` would resolve it came to all that `how` says: whoever
+/// sends money elsewhere than it went must not hear that it is done.
+fn came_so(request: &Request, case: &Case, how: &Resolve) -> bool {
+    match how {
+        Resolve::Accept { with } => with.iter().all(|other| {
+            let other = request.cases().get(other);
+            other.is_some_and(|other| other.resolution == Some(Resolution::Accepted))
+        }),
+        Resolve::Reassign { to, .. } => {
+            let money = case.capture.as_ref().and_then(|key| request.capture(key));
+            money.is_some_and(|(_, money)| money.moved_to.as_ref() == Some(to))
+        }
+        Resolve::RefundAnswer { settled, reversal } => {
+            let refunds = request.refunds().iter();
+            let mut about = refunds.filter(|(id, _)| id.as_str() == case.about);
+            about.any(|(id, refund)| match refund.state {
+                RefundState::Settled => {
+                    let called = |told| refund.is_called(id, told);
+                    *settled && reversal.as_ref().is_none_or(called)
+                }
+                RefundState::Failed => !*settled,
+                RefundState::Requested
+                | RefundState::Submitted
+                | RefundState::Accepted(_)
+                | RefundState::Uncertain => false,
+            })
+        }
+        Resolve::Refund { .. } | Resolve::KeepAsIncome | Resolve::Dismiss => true,
     }
 }
 

@@ -295,6 +295,65 @@ fn a_decided_case_is_decided_e9() {
 }
 
 #[test]
+fn a_repeat_is_the_same_decision_only_with_all_that_belongs_to_it_e9() {
+    let second = unapplied(
+        "t2",
+        amd(60_000),
+        ExceptionKind::Underpaid,
+        EvidenceClass::LookedUp,
+    );
+    let third = case(3, ExceptionKind::TamperedTerms, "attempt 1", late());
+    let both = and(
+        waiting(pending(), amd(90_000), ExceptionKind::Underpaid),
+        [
+            second,
+            case_on(2, ExceptionKind::Underpaid, "t2", late()),
+            third,
+        ],
+    );
+    let together = given(both).when(accept(1, &[2])).at(open_time()).after;
+    for (with, again) in [(&[][..], true), (&[2], true), (&[3], false), (&[9], false)] {
+        let repeat = Given {
+            request: together.clone(),
+        }
+        .when(accept(1, with))
+        .at(late());
+        if again {
+            repeat.then(Nothing);
+        } else {
+            repeat.then(Refusal::CaseClosed);
+        }
+    }
+}
+
+#[test]
+fn money_that_went_to_one_request_is_not_reassigned_to_another_e15() {
+    let replaced = and(pending(), [cancelled(CancelledBy::Superseded)]);
+    let done = given(waiting(replaced, amd(DUE), ExceptionKind::PaidSuperseded))
+        .when(reassign())
+        .at(late())
+        .after;
+    let to = |letter: char, transfer: char| {
+        let transfer = TransferId::parse(format!("tr_{}", transfer.to_string().repeat(26)));
+        Given {
+            request: done.clone(),
+        }
+        .when(resolve(
+            1,
+            Resolve::Reassign {
+                transfer: transfer.unwrap(),
+                to: id(letter),
+            },
+        ))
+        .at(late())
+    };
+    // Whoever repeats it under another key draws another transfer.
+    to('b', 'z').then(Nothing);
+    to('c', 'z').then(Refusal::CaseClosed);
+    to('c', 'a').then(Refusal::CaseClosed);
+}
+
+#[test]
 fn somebody_looks_after_a_case_e9() {
     let to = |name: &str| Command::AssignCase {
         case: case_id(1),

@@ -365,7 +365,30 @@ fn a_person_with_evidence_ends_the_doubt_f6() {
         .when(decide(false, None))
         .at(open_time())
         .label(Label::Paid);
-    assert!(!not.after.unwrap().refund_pending());
+    assert!(!not.after.as_ref().unwrap().refund_pending());
+    // Once it is known, only who found the same may say so again.
+    let went = given(doubt())
+        .when(decide(true, Some("bank-7")))
+        .at(open_time());
+    for (known, settled, reversal, same) in [
+        (&went.after, true, Some("bank-7"), true),
+        (&went.after, true, None, true),
+        (&went.after, true, Some("bank-8"), false),
+        (&went.after, false, None, false),
+        (&not.after, false, None, true),
+        (&not.after, true, None, false),
+    ] {
+        let again = Given {
+            request: known.clone(),
+        }
+        .when(decide(settled, reversal))
+        .at(open_time());
+        if same {
+            again.then(Nothing);
+        } else {
+            again.then(Refusal::CaseClosed);
+        }
+    }
     let dismiss = Command::ResolveCase {
         case: case_id(1),
         how: Resolve::Dismiss,
