@@ -141,9 +141,51 @@ async fn a_ticket_counts_for_its_person_its_proposal_and_five_minutes() {
     let again = bob.decides(node, "approve", decision, &good).await;
     assert_eq!(again.expect(200).json()["status"], "paid");
     let refused = bob.decides(node, "reject", decision, &good).await;
-    assert_eq!(refused.expect(409).code(), "state_conflict");
+    assert_eq!(refused.expect(409).code(), "proposal_decided");
     assert_eq!(shop.node.app().recorder.store().head().await.unwrap(), head);
     assert_eq!(shop.events(&id, "PaymentVerified").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_decision_was_not_written_down_hears_whose_was() {
+    for (first, second) in [
+        ("approve", "approve"),
+        ("reject", "reject"),
+        ("approve", "reject"),
+    ] {
+        let shop = Shop::open().await;
+        let (id, _) = shop.waiting_for_payer("tea-1").await;
+        let (ann, bob) = two_persons(&shop).await;
+        let node = &shop.node;
+        let cid = Person::hired(node, "cid", Role::Approver).await;
+        let proposal = ann.proposes_override(node, &id).await;
+        let decision = (id.as_str(), proposal.as_str());
+        let (bobs, cids) = (
+            bob.ticket(node, &proposal).await,
+            cid.ticket(node, &proposal).await,
+        );
+        bob.decides(node, first, decision, &bobs).await.expect(200);
+        let path = format!("/v1/payment-requests/{id}/overrides/{proposal}");
+        let ended = bob.get(node, &path).await.expect(200).json()["ended"].clone();
+        let head = node.app().recorder.store().head().await.unwrap();
+        // His own, said again for the same reason, is the same; for another reason it is another.
+        bob.decides(node, first, decision, &bobs).await.expect(200);
+        let other = json!({ "ticket": bobs, "reason": "on_second_thought" });
+        let other = bob.post(node, &format!("{path}/{first}"), &other).await;
+        assert_eq!(other.expect(409).code(), "proposal_decided");
+        let refused = cid.decides(node, second, decision, &cids).await.expect(409);
+        assert_eq!(refused.code(), "proposal_decided");
+        let told = refused.json();
+        assert_eq!(told["decided_by"], "operator:bob");
+        assert_eq!(told["decided_at"], ended["at"]);
+        let decided = if first == "approve" {
+            "approved"
+        } else {
+            "rejected"
+        };
+        assert_eq!(told["decision"], decided);
+        assert_eq!(node.app().recorder.store().head().await.unwrap(), head);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -178,7 +178,7 @@ async fn a_rejected_proposal_leaves_the_order_as_it_was() {
     );
     assert_eq!(shop.bot_says(&id).await, "pending");
     let late = bob.decides(node, "approve", decision, &ticket).await;
-    assert_eq!(late.expect(409).code(), "state_conflict");
+    assert_eq!(late.expect(409).code(), "proposal_decided");
     // Money pays it as if nobody had asked.
     shop.tell(&shop.statement("captured", &reference)).await;
     let shown = shop.paid(&id).await;

@@ -4,6 +4,7 @@
 use domain::access::client;
 use domain::access::operator;
 use domain::access::password::PasswordRefusal;
+use domain::actor::Actor;
 use domain::catalogue;
 use domain::config;
 use domain::ids::PaymentRequestId;
@@ -12,6 +13,7 @@ use domain::payment::{BasisPart, Refusal};
 use domain::ports::{
     AppendError, BoxError, EvidenceError, KeyringError, Outcome, PasswordError, ReadError,
 };
+use domain::time::Timestamp;
 use domain::{delivery, quote, subscriber};
 
 use super::case_decisions::CaseRefusal;
@@ -64,6 +66,16 @@ pub enum AppError {
     ProposalLapsed {
         /// What is not as it was; nothing where only time passed.
         changed: Vec<BasisPart>,
+    },
+    /// It was decided before, and of this decision nothing would be written down.
+    #[error("the proposal was {} already", if *approved { "approved" } else { "rejected" })]
+    ProposalDecided {
+        /// How.
+        approved: bool,
+        /// Who did.
+        by: Actor,
+        /// When.
+        at: Timestamp,
     },
     /// The caller may not do this.
     #[error("{why}")]

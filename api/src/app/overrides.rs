@@ -128,8 +128,9 @@ impl App {
     /// Approves or rejects a proposal (rows H3, H4, H7). Who may not is noted.
     ///
     /// # Errors
-    /// [`AppError::Ticket`], four eyes, [`AppError::ProposalLapsed`]; for what closed already also
-    /// [`AppError::OpenRequestExists`] and [`AppError::OrderAlreadyPaid`].
+    /// [`AppError::Ticket`], four eyes, [`AppError::ProposalLapsed`], [`AppError::ProposalDecided`];
+    /// for a request that closed already also [`AppError::OpenRequestExists`] and
+    /// [`AppError::OrderAlreadyPaid`].
     pub async fn decide_proposal(
         &self,
         caller: &Caller,
@@ -160,6 +161,8 @@ impl App {
         ticket: &str,
         why: Why,
     ) -> Result<Executed, AppError> {
+        let code = why.0.clone();
+        let said = (verdict, &code);
         let executed = match self.replay_of(context, id).await? {
             Some(earlier) => Ok(earlier),
             None => {
@@ -174,20 +177,24 @@ impl App {
                 executed.and_then(|done| done.map_err(|_| AppError::Contended))
             }
         };
-        match (verdict, executed) {
-            // It lapsed just now, or this is the first answer to that again.
-            (Verdict::Approve, Ok(executed)) if has_lapsed(&executed.request, proposal) => {
-                Err(self.lapsed(id, proposal).await?)
-            }
-            // It lapsed with what changed, or with its time.
-            (Verdict::Approve, Err(AppError::Payment(Refusal::ProposalClosed))) => {
-                let request = self.fold_request(id, None).await?.state;
-                match request.filter(|request| has_lapsed(request, proposal)) {
-                    Some(_) => Err(self.lapsed(id, proposal).await?),
-                    None => Err(Refusal::ProposalClosed.into()),
+        match executed {
+            Ok(executed) if executed.replayed || !executed.events.is_empty() => {
+                // It lapsed just now, or this is the first answer to that again.
+                if verdict == Verdict::Approve && has_lapsed(&executed.request, proposal) {
+                    self.closed_before(caller, id, proposal, said).await?;
                 }
+                Ok(executed)
             }
-            (Verdict::Approve | Verdict::Reject, decided) => decided,
+            // It was closed before.
+            Ok(executed) => {
+                self.closed_before(caller, id, proposal, said).await?;
+                Ok(executed)
+            }
+            Err(AppError::Payment(Refusal::ProposalClosed)) => {
+                self.closed_before(caller, id, proposal, said).await?;
+                Err(Refusal::ProposalClosed.into())
+            }
+            Err(other) => Err(other),
         }
     }
 

@@ -1,9 +1,11 @@
 //! One proposal as its request's stream tells it: who made it, why, on what, and what became of it.
 
 use domain::access::scope::Scope;
+use domain::actor::Actor;
 use domain::codec::decode;
-use domain::ids::{PaymentRequestId, ProposalId};
-use domain::payment::proposal::Proposal;
+use domain::ids::{PaymentRequestId, ProposalId, ReasonCode};
+use domain::payment::event::RejectedWhy;
+use domain::payment::proposal::{Proposal, ProposalState};
 use domain::payment::{BasisPart, Event, Request, evolve};
 use domain::record::Envelope;
 use domain::stream::{StreamId, Version};
@@ -11,6 +13,7 @@ use domain::stream::{StreamId, Version};
 use super::App;
 use super::caller::{Caller, Who};
 use super::error::AppError;
+use super::overrides::Verdict;
 
 /// Events read in one go.
 const PAGE: usize = 1000;
@@ -112,19 +115,42 @@ impl App {
         }
     }
 
-    /// Why a proposal that lapsed did (row H8): what was not any more as it was when it was made.
-    pub(super) async fn lapsed(
+    /// What somebody hears who decides a proposal that is closed: who decided it and when, or what had
+    /// changed when it lapsed (row H8). Nothing, where they said the same before, for the same reason.
+    pub(super) async fn closed_before(
         &self,
+        caller: &Caller,
         id: &PaymentRequestId,
         proposal: &ProposalId,
-    ) -> Result<AppError, AppError> {
+        said: (Verdict, &ReasonCode),
+    ) -> Result<(), AppError> {
         let told = self.told(id, proposal).await?;
-        let changed = told.and_then(|told| {
-            let (_, after) = told.ended?;
-            Some(after.changed_since(&told.before))
-        });
-        Ok(AppError::ProposalLapsed {
-            changed: changed.unwrap_or_default(),
+        let ended = told.and_then(|told| Some((told.before, told.ended?)));
+        let Some((before, (record, after))) = ended else {
+            return Err(AppError::bug("a closed proposal that nothing closed"));
+        };
+        let state = after.proposals().get(proposal).map(|known| known.state);
+        let verdict = match state {
+            Some(ProposalState::Approved) => Verdict::Approve,
+            Some(ProposalState::Rejected(RejectedWhy::Rejected)) => Verdict::Reject,
+            Some(ProposalState::Rejected(RejectedWhy::Lapsed) | ProposalState::Open) | None => {
+                return Err(AppError::ProposalLapsed {
+                    changed: after.changed_since(&before),
+                });
+            }
+        };
+        let theirs = match (&record.actor, &caller.who) {
+            (Actor::Operator { id, .. }, Who::Operator(caller)) => id == caller,
+            _ => false,
+        };
+        let reason = record.reason.as_ref().map(|reason| &reason.code);
+        if theirs && reason.map(|reason| (verdict, reason)) == Some(said) {
+            return Ok(());
+        }
+        Err(AppError::ProposalDecided {
+            approved: verdict == Verdict::Approve,
+            by: record.actor,
+            at: record.recorded_at,
         })
     }
 

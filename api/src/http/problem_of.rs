@@ -38,6 +38,14 @@ impl From<AppError> for Problem {
             AppError::ProposalLapsed { changed } => Self::new(&problem::PROPOSAL_LAPSED)
                 .detail(sentence)
                 .member("changed", json!(changed)),
+            AppError::ProposalDecided { approved, by, at } => {
+                let decision = if approved { "approved" } else { "rejected" };
+                Self::new(&problem::PROPOSAL_DECIDED)
+                    .detail(sentence)
+                    .member("decision", decision)
+                    .member("decided_by", by.display())
+                    .member("decided_at", json!(at))
+            }
             AppError::Forbidden { .. } => Self::new(&problem::FORBIDDEN).detail(sentence),
             AppError::NotFound { .. } => Self::new(&problem::NOT_FOUND).detail(sentence),
             AppError::IdempotencyMismatch => Self::new(&problem::IDEMPOTENCY_MISMATCH),
