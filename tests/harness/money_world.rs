@@ -304,6 +304,7 @@ impl MoneyWorld {
             key_id: "k".to_owned(),
             scopes: [Scope::AmountSet].into(),
             scenarios: [ScenarioId::parse("web").unwrap()].into(),
+            subscriber: None,
             own_only: false,
         };
         Self {

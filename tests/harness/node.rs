@@ -442,7 +442,8 @@ async fn create_client(app: &App, name: &str, merchant: &str, role: Role) -> Str
         | Role::Approver
         | Role::Finance
         | Role::Auditor
-        | Role::Admin => &["telegram", "web"],
+        | Role::Admin
+        | Role::Receiver => &["telegram", "web"],
     };
     let scenarios: BTreeSet<ScenarioId> = scenarios
         .iter()
@@ -453,6 +454,7 @@ async fn create_client(app: &App, name: &str, merchant: &str, role: Role) -> Str
         merchant: MerchantId::parse(merchant).unwrap(),
         role,
         scenarios,
+        subscriber: None,
         mode: Mode::Test,
         token_days: 30,
     };

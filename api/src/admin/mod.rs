@@ -42,6 +42,8 @@ pub enum AdminCommand {
         role: Role,
         /// Ways of selling.
         scenarios: BTreeSet<ScenarioId>,
+        /// Whose events it fetches, where it is a receiver's.
+        subscriber: Option<SubscriberId>,
         /// Live or test money.
         mode: Mode,
         /// Days until the token expires.
@@ -55,6 +57,8 @@ pub enum AdminCommand {
         role: Role,
         /// Ways of selling.
         scenarios: BTreeSet<ScenarioId>,
+        /// Whose events it fetches, where it is a receiver's.
+        subscriber: Option<SubscriberId>,
     },
     /// Show a further token.
     ClientRotate {
@@ -134,6 +138,7 @@ pub async fn execute(
             merchant,
             role,
             scenarios,
+            subscriber,
             mode,
             token_days,
         } => {
@@ -146,6 +151,7 @@ pub async fn execute(
                         mode,
                         role,
                         scenarios,
+                        subscriber,
                         token_days,
                     },
                 )
@@ -156,11 +162,10 @@ pub async fn execute(
             id,
             role,
             scenarios,
+            subscriber,
         } => {
-            let client = app
-                .command_client(&id, context, &client::Command::Grant { role, scenarios })
-                .await?;
-            Ok(shown_client(&client))
+            let client = app.grant_client(context, &id, role, scenarios, subscriber);
+            Ok(shown_client(&client.await?))
         }
         AdminCommand::ClientRotate { id, token_days } => {
             let (client, token) = app.issue_token(context, &id, token_days).await?;
@@ -315,7 +320,7 @@ async fn set_secret(
 fn shown_client(client: &client::Client) -> Value {
     json!({
         "id": client.id, "merchant": client.merchant, "mode": client.mode, "role": client.role,
-        "scopes": client.scopes, "scenarios": client.scenarios, "revoked": client.revoked,
+        "scopes": client.scopes, "scenarios": client.scenarios, "subscriber": client.subscriber, "revoked": client.revoked,
         "tokens": client.tokens.iter().map(|(key_id, (_, expires_at))| json!({ "key_id": key_id, "expires_at": expires_at })).collect::<Vec<_>>(),
     })
 }

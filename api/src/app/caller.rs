@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::access::scope::Scope;
 use domain::actor::Actor;
-use domain::ids::{ClientId, MerchantId, OperatorId, ScenarioId};
+use domain::ids::{ClientId, MerchantId, OperatorId, ScenarioId, SubscriberId};
 use domain::payment::Request;
 use domain::payment::evidence::Mode;
 
@@ -25,6 +25,8 @@ pub struct Caller {
     pub scopes: BTreeSet<Scope>,
     /// Which ways of selling they may use.
     pub scenarios: BTreeSet<ScenarioId>,
+    /// The one subscriber whose events they fetch.
+    pub subscriber: Option<SubscriberId>,
     /// True for bots: they see only what they created themselves, and only the words that a bot
     /// may show.
     pub own_only: bool,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::access::client::{self, Client, Command};
 use domain::access::role::Role;
 use domain::access::token::Token;
-use domain::ids::{ClientId, MerchantId, ScenarioId};
+use domain::ids::{ClientId, MerchantId, ScenarioId, SubscriberId};
 use domain::payment::evidence::Mode;
 use domain::ports::AppendError;
 use domain::stream::StreamId;
@@ -33,6 +33,8 @@ pub struct NewClient {
     pub role: Role,
     /// Which ways of selling it may use.
     pub scenarios: BTreeSet<ScenarioId>,
+    /// Whose events it fetches, where it is a receiver's.
+    pub subscriber: Option<SubscriberId>,
     /// Days until its first token expires.
     pub token_days: u32,
 }
@@ -112,6 +114,7 @@ impl App {
             mode,
             role,
             scenarios,
+            subscriber,
             token_days,
         } = new;
         let configured = self.merchant(&merchant)?;
@@ -124,15 +127,60 @@ impl App {
                 return Err(domain::config::ScenarioRefusal::Unknown.into());
             }
         }
+        self.known_subscriber(&merchant, subscriber.as_ref())
+            .await?;
+        let grant = Command::Grant {
+            role,
+            scenarios,
+            subscriber,
+        };
         let create = Command::Create {
             id: id.clone(),
             merchant: merchant.clone(),
             mode,
         };
         self.command_client(&id, context, &create).await?;
-        self.command_client(&id, context, &Command::Grant { role, scenarios })
-            .await?;
+        self.command_client(&id, context, &grant).await?;
         self.issue_token(context, &id, token_days).await
+    }
+
+    /// Changes what a client may do.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] also for a subscriber that is not its merchant's.
+    pub async fn grant_client(
+        &self,
+        context: &Context,
+        id: &ClientId,
+        role: Role,
+        scenarios: BTreeSet<ScenarioId>,
+        subscriber: Option<SubscriberId>,
+    ) -> Result<Client, AppError> {
+        let folded = self
+            .recorder
+            .fold(&StreamId::client(id), None, client::evolve)
+            .await?;
+        let known = folded.state.ok_or(client::Refusal::Unknown)?;
+        self.known_subscriber(&known.merchant, subscriber.as_ref())
+            .await?;
+        let grant = Command::Grant {
+            role,
+            scenarios,
+            subscriber,
+        };
+        self.command_client(id, context, &grant).await
+    }
+
+    /// A mistyped name would bind a receiver to nothing, and all that it is told is "not found".
+    async fn known_subscriber(
+        &self,
+        merchant: &MerchantId,
+        id: Option<&SubscriberId>,
+    ) -> Result<(), AppError> {
+        match id {
+            Some(id) => self.subscriber(merchant, id).await.map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     /// Issues a further token; two may live at once.

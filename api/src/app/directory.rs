@@ -227,6 +227,7 @@ fn of_client(client: &Client, key_id: &str) -> Caller {
         key_id: key_id.to_owned(),
         scopes: client.scopes.clone(),
         scenarios: client.scenarios.clone(),
+        subscriber: client.subscriber.clone(),
         own_only: client.role.is_none_or(Role::own_only),
     }
 }
@@ -239,6 +240,7 @@ fn of_operator(operator: &Operator, key_id: &str) -> Caller {
         key_id: key_id.to_owned(),
         scopes: operator.scopes.clone(),
         scenarios: BTreeSet::new(),
+        subscriber: None,
         own_only: false,
     }
 }

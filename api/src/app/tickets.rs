@@ -119,6 +119,7 @@ mod tests {
             key_id: "2bucDz8e".into(),
             scopes: Scope::ALL.iter().copied().collect(),
             scenarios: BTreeSet::new(),
+            subscriber: None,
             own_only: false,
         }
     }

@@ -65,6 +65,7 @@ async fn node(scratch: &Scratch) -> Result<(Node, String), BenchError> {
                     mode: Mode::Test,
                     role: Role::Backend,
                     scenarios,
+                    subscriber: None,
                     token_days: 1,
                 },
             )

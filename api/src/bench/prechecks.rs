@@ -158,6 +158,7 @@ fn caller() -> Result<Caller, BenchError> {
         key_id: "bench".to_owned(),
         scopes: [Scope::AmountSet].into(),
         scenarios: [ScenarioId::parse("bench").map_err(BenchError::at("client"))?].into(),
+        subscriber: None,
         own_only: false,
     })
 }

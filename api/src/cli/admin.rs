@@ -53,6 +53,7 @@ pub(super) async fn clients(global: &Global, out: &Out, command: Clients) -> Res
             merchant,
             role,
             scenarios,
+            subscriber,
             token_days,
         } => {
             let scenarios = scenarios.into_iter().collect();
@@ -61,6 +62,7 @@ pub(super) async fn clients(global: &Global, out: &Out, command: Clients) -> Res
                 merchant,
                 role,
                 scenarios,
+                subscriber,
                 mode,
                 token_days,
             }
@@ -69,10 +71,12 @@ pub(super) async fn clients(global: &Global, out: &Out, command: Clients) -> Res
             id,
             role,
             scenarios,
+            subscriber,
         } => AdminCommand::ClientGrant {
             id,
             role,
             scenarios: scenarios.into_iter().collect(),
+            subscriber,
         },
         Clients::Rotate { id, token_days } => AdminCommand::ClientRotate { id, token_days },
         Clients::Revoke { id, key_id } => AdminCommand::ClientRevoke { id, key_id },

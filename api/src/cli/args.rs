@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use domain::ids::{ClientId, DeliveryId, KeyId, MerchantId, OperatorId, ReasonCode, ScenarioId};
+use domain::ids::{
+    ClientId, DeliveryId, KeyId, MerchantId, OperatorId, ReasonCode, ScenarioId, SubscriberId,
+};
 
 /// Counterfoil: the one place that decides whether an order is paid.
 #[derive(Parser)]
@@ -113,21 +115,24 @@ pub(super) struct Nothing {}
 #[derive(Subcommand)]
 pub(super) enum Clients {
     /// Make a client and show its first token, once.
-    #[command(
-        after_help = "Example: counterfoil clients create shop-bot --merchant shop --role bot --scenario telegram"
-    )]
+    #[command(after_help = "Examples:
+  counterfoil clients create shop-bot --merchant shop --role bot --scenario telegram
+  counterfoil clients create erp-box --merchant shop --role receiver --subscriber erp")]
     Create {
         /// Its name.
         id: ClientId,
         /// Its merchant.
         #[arg(long)]
         merchant: MerchantId,
-        /// bot, backend, operator, finance, auditor or admin.
+        /// bot, backend, operator, finance, auditor, admin or receiver.
         #[arg(long, value_parser = role)]
         role: domain::access::role::Role,
         /// A way of selling that it may use; may be repeated.
         #[arg(long = "scenario")]
         scenarios: Vec<ScenarioId>,
+        /// The subscriber whose events a receiver fetches.
+        #[arg(long, required_if_eq("role", "receiver"))]
+        subscriber: Option<SubscriberId>,
         /// Days until the token expires.
         #[arg(long, default_value_t = 365)]
         token_days: u32,
@@ -136,12 +141,15 @@ pub(super) enum Clients {
     Grant {
         /// Its name.
         id: ClientId,
-        /// bot, backend, operator, finance, auditor or admin.
+        /// bot, backend, operator, finance, auditor, admin or receiver.
         #[arg(long, value_parser = role)]
         role: domain::access::role::Role,
         /// A way of selling that it may use; may be repeated.
         #[arg(long = "scenario")]
         scenarios: Vec<ScenarioId>,
+        /// The subscriber whose events a receiver fetches.
+        #[arg(long, required_if_eq("role", "receiver"))]
+        subscriber: Option<SubscriberId>,
     },
     /// Show a further token, once; two may live side by side.
     Rotate {
@@ -204,7 +212,7 @@ pub(super) enum Deliveries {
         #[arg(long)]
         merchant: MerchantId,
         /// How it stands.
-        #[arg(long, value_parser = ["due", "held", "delivered", "dead_lettered", "quarantined", "abandoned"])]
+        #[arg(long, value_parser = ["due", "held", "delivered", "dead_lettered", "quarantined", "abandoned", "acknowledged"])]
         state: Option<String>,
         /// For this subscriber.
         #[arg(long)]
@@ -331,5 +339,7 @@ pub(super) enum BenchPart {
 
 fn role(text: &str) -> Result<domain::access::role::Role, String> {
     let role = domain::access::role::Role::parse(text).filter(|role| role.fits_a_client());
-    role.ok_or_else(|| "one of bot, backend, operator, finance, auditor, admin".to_owned())
+    role.ok_or_else(|| {
+        "one of bot, backend, operator, finance, auditor, admin, receiver".to_owned()
+    })
 }

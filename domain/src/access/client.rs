@@ -8,7 +8,7 @@ use super::role::Role;
 use super::scope::Scope;
 use crate::codec::DomainEvent;
 use crate::digest::Digest32;
-use crate::ids::{ClientId, MerchantId, ScenarioId};
+use crate::ids::{ClientId, MerchantId, ScenarioId, SubscriberId};
 use crate::payment::evidence::Mode;
 use crate::time::Timestamp;
 
@@ -38,6 +38,9 @@ pub enum Event {
         scopes: BTreeSet<Scope>,
         /// Which ways of selling it may use.
         scenarios: BTreeSet<ScenarioId>,
+        /// Whose events it fetches, where it is a receiver's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subscriber: Option<SubscriberId>,
     },
     /// A token was shown once; this is what is kept of it.
     #[serde(rename = "ClientTokenIssued")]
@@ -99,6 +102,8 @@ pub enum Command {
         role: Role,
         /// Which ways of selling it may use.
         scenarios: BTreeSet<ScenarioId>,
+        /// Whose events it fetches; a receiver's and nobody else's.
+        subscriber: Option<SubscriberId>,
     },
     /// Keep a new token.
     IssueToken {
@@ -151,6 +156,12 @@ pub enum Refusal {
     /// A token never approves.
     #[error("the role {} is for persons, who sign in; a token never approves", .0.as_str())]
     NeverApproves(Role),
+    /// A receiver fetches the events of somebody.
+    #[error("a receiver fetches the events of one subscriber; name it")]
+    NeedsSubscriber,
+    /// Only a receiver fetches events.
+    #[error("the role {} fetches no events; only a receiver is bound to a subscriber", .0.as_str())]
+    PullsNothing(Role),
     /// Another token of this key id is there.
     #[error("the client has another token of this key id; draw a new one")]
     KeyIdTaken,
@@ -171,6 +182,8 @@ pub struct Client {
     pub scopes: BTreeSet<Scope>,
     /// Which ways of selling it may use.
     pub scenarios: BTreeSet<ScenarioId>,
+    /// The one subscriber whose events it fetches.
+    pub subscriber: Option<SubscriberId>,
     /// Tokens that were not revoked: digest and expiry by key id.
     pub tokens: BTreeMap<String, (Digest32, Timestamp)>,
     /// Gone for good.
@@ -188,6 +201,7 @@ pub fn evolve(client: Option<Client>, event: &Event) -> Option<Client> {
                 role: None,
                 scopes: BTreeSet::new(),
                 scenarios: BTreeSet::new(),
+                subscriber: None,
                 tokens: BTreeMap::new(),
                 revoked: false,
             }),
@@ -204,10 +218,12 @@ pub fn evolve(client: Option<Client>, event: &Event) -> Option<Client> {
             role,
             scopes,
             scenarios,
+            subscriber,
         } => {
             client.role = Some(*role);
             client.scopes = scopes.clone();
             client.scenarios = scenarios.clone();
+            client.subscriber = subscriber.clone();
         }
         Event::TokenIssued {
             key_id,
@@ -267,15 +283,26 @@ pub fn decide(
             Err(Refusal::Revoked)
         }
         Command::Grant { role, .. } if !role.fits_a_client() => Err(Refusal::NeverApproves(*role)),
-        Command::Grant { role, scenarios } => {
+        Command::Grant {
+            role,
+            scenarios,
+            subscriber,
+        } => {
+            match subscriber {
+                None if role.is_bound() => return Err(Refusal::NeedsSubscriber),
+                Some(_) if !role.is_bound() => return Err(Refusal::PullsNothing(*role)),
+                None | Some(_) => {}
+            }
             let scopes = role.scopes();
             let same = client.role == Some(*role)
                 && client.scopes == scopes
-                && client.scenarios == *scenarios;
+                && client.scenarios == *scenarios
+                && client.subscriber == *subscriber;
             let granted = Event::Granted {
                 role: *role,
                 scopes,
                 scenarios: scenarios.clone(),
+                subscriber: subscriber.clone(),
             };
             Ok(if same { vec![] } else { vec![granted] })
         }

@@ -24,7 +24,19 @@ fn grant(role: Role, scenarios: &[&str]) -> Command {
         .iter()
         .map(|text| ScenarioId::parse(*text).unwrap())
         .collect();
-    Command::Grant { role, scenarios }
+    Command::Grant {
+        role,
+        scenarios,
+        subscriber: None,
+    }
+}
+
+fn bind(role: Role, subscriber: &str) -> Command {
+    Command::Grant {
+        role,
+        scenarios: BTreeSet::new(),
+        subscriber: Some(SubscriberId::parse(subscriber).unwrap()),
+    }
 }
 
 fn token(key_id: &str, seconds: i64) -> Command {
@@ -107,9 +119,35 @@ fn nothing_but_creation_befalls_a_client_that_is_not_there() {
 fn a_token_never_approves() {
     for role in Role::ALL {
         let refused = when(&[create()], &grant(role, &[])).err();
-        let expected = (role == Role::Approver).then_some(Refusal::NeverApproves(role));
+        let expected = match role {
+            Role::Approver => Some(Refusal::NeverApproves(role)),
+            Role::Receiver => Some(Refusal::NeedsSubscriber),
+            Role::Bot
+            | Role::Backend
+            | Role::Operator
+            | Role::Finance
+            | Role::Auditor
+            | Role::Admin => None,
+        };
         assert_eq!(refused, expected, "{role:?}");
     }
+}
+
+#[test]
+fn a_receiver_is_bound_to_one_subscriber_and_nobody_else_to_any() {
+    let bound = [create(), bind(Role::Receiver, "erp")];
+    assert_eq!(when(&bound[..1], &bound[1]), one("ClientGranted"));
+    assert_eq!(when(&bound, &bound[1]), Ok(vec![]));
+    assert_eq!(
+        when(&bound, &bind(Role::Receiver, "crm")),
+        one("ClientGranted")
+    );
+    let refused = when(&bound, &bind(Role::Bot, "erp"));
+    assert_eq!(refused, Err(Refusal::PullsNothing(Role::Bot)));
+    let of = |commands: &[Command]| given(commands).unwrap().subscriber;
+    assert_eq!(of(&bound), Some(SubscriberId::parse("erp").unwrap()));
+    let other = [&bound[..], &[grant(Role::Bot, &[])]].concat();
+    assert_eq!(of(&other), None);
 }
 
 #[test]
@@ -192,6 +230,7 @@ fn a_grant_replaces_the_one_before_and_holds_the_scopes_themselves() {
         role: Role::Bot,
         scopes: BTreeSet::from([Scope::RequestsRead]),
         scenarios: BTreeSet::new(),
+        subscriber: None,
     };
     let folded = evolve(given(&[create()]), &older).unwrap();
     assert_eq!(folded.scopes, BTreeSet::from([Scope::RequestsRead]));
@@ -241,6 +280,7 @@ fn the_wire_form_of_every_event_is_fixed() {
                 role: Role::Bot,
                 scopes: BTreeSet::from([Scope::RequestsRead]),
                 scenarios: BTreeSet::from([ScenarioId::parse("web").unwrap()]),
+                subscriber: None,
             },
             json!({"type": "ClientGranted", "data": {
                 "role": "bot", "scopes": ["requests:read"], "scenarios": ["web"]

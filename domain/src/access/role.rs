@@ -31,11 +31,14 @@ pub enum Role {
     /// Subscribers and views.
     #[serde(rename = "admin")]
     Admin,
+    /// Fetches the events of one subscriber.
+    #[serde(rename = "receiver")]
+    Receiver,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Bot,
         Self::Backend,
         Self::Operator,
@@ -43,6 +46,7 @@ impl Role {
         Self::Finance,
         Self::Auditor,
         Self::Admin,
+        Self::Receiver,
     ];
 
     /// The wire name.
@@ -55,6 +59,7 @@ impl Role {
             Self::Finance => "finance",
             Self::Auditor => "auditor",
             Self::Admin => "admin",
+            Self::Receiver => "receiver",
         }
     }
 
@@ -104,6 +109,7 @@ impl Role {
                 Scope::ProjectionsAdmin,
                 Scope::AuditRead,
             ],
+            Self::Receiver => &[Scope::DeliveriesPull],
         };
         scopes.iter().copied().collect()
     }
@@ -117,14 +123,20 @@ impl Role {
             | Self::Approver
             | Self::Finance
             | Self::Auditor
-            | Self::Admin => false,
+            | Self::Admin
+            | Self::Receiver => false,
         }
+    }
+
+    /// True for the role that is bound to one subscriber.
+    pub fn is_bound(self) -> bool {
+        self.scopes().contains(&Scope::DeliveriesPull)
     }
 
     /// False for the roles of machines.
     pub fn fits_a_person(self) -> bool {
         match self {
-            Self::Bot | Self::Backend => false,
+            Self::Bot | Self::Backend | Self::Receiver => false,
             Self::Operator | Self::Approver | Self::Finance | Self::Auditor | Self::Admin => true,
         }
     }
@@ -151,7 +163,20 @@ mod tests {
             Role::ALL.into_iter().filter(|role| !fits(*role)).collect()
         };
         assert_eq!(not_for(Role::fits_a_client), [Role::Approver]);
-        assert_eq!(not_for(Role::fits_a_person), [Role::Bot, Role::Backend]);
+        assert_eq!(
+            not_for(Role::fits_a_person),
+            [Role::Bot, Role::Backend, Role::Receiver]
+        );
+    }
+
+    #[test]
+    fn a_receiver_fetches_and_nobody_else_does() {
+        assert_eq!(Role::Receiver.scopes(), [Scope::DeliveriesPull].into());
+        let bound: Vec<Role> = Role::ALL
+            .into_iter()
+            .filter(|role| role.is_bound())
+            .collect();
+        assert_eq!(bound, [Role::Receiver]);
     }
 
     #[test]

@@ -41,6 +41,7 @@ scopes! {
     OverridesApprove = "overrides:approve", "Approve or reject what another person proposed. Never a client's.";
     DeliveriesRead = "deliveries:read", "Read subscribers and deliveries.";
     DeliveriesOperate = "deliveries:operate", "Redrive, abandon, pause, resume.";
+    DeliveriesPull = "deliveries:pull", "Fetch and acknowledge the events of the one subscriber that the client is bound to.";
     AuditRead = "audit:read", "Read events and trails.";
     SubscribersAdmin = "subscribers:admin", "Add and test subscribers.";
     ProjectionsAdmin = "projections:admin", "Read and rebuild views.";

@@ -375,6 +375,7 @@ impl Ledger {
                 scenarios: scenarios
                     .map(|s| ScenarioId::parse(s.name()).unwrap())
                     .collect(),
+                subscriber: None,
                 mode: Mode::Test,
                 token_days: 300,
             };

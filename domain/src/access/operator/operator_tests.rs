@@ -183,7 +183,7 @@ fn a_name_belongs_to_one_merchant_and_one_mode() {
 fn machines_roles_are_not_for_persons() {
     for role in Role::ALL {
         let refused = when(&[create()], &Command::Grant(role)).err();
-        let expected = matches!(role, Role::Bot | Role::Backend);
+        let expected = matches!(role, Role::Bot | Role::Backend | Role::Receiver);
         let expected = expected.then_some(Refusal::NotForPersons(role));
         assert_eq!(refused, expected, "{role:?}");
     }
