@@ -7,7 +7,7 @@ use std::time::Duration;
 use adapters::memory::AppendFault;
 use api::admin::subscribers::{SubscriberAction, SubscriberCommand};
 use api::admin::{AdminCommand, execute, socket};
-use api::app::subscribers::PolicyChange;
+use api::app::subscribers::{Destination, PolicyChange};
 use domain::delivery::Command;
 use domain::ids::{KeyId, OperatorId, SubscriberId};
 use domain::ports::{Secret, SecretPurpose};
@@ -189,7 +189,7 @@ async fn an_exchange_of_signing_keys_leaves_its_trace_and_a_mistake_retires_noth
     let node = TestNode::start().await;
     let id = SubscriberId::parse("crm").unwrap();
     let add = SubscriberAction::Add {
-        url: "https://crm.example/hook".to_owned(),
+        to: Destination::Push("https://crm.example/hook".to_owned()),
         wants: Wants::default(),
         policy: PolicyChange::default(),
         headers: StaticHeaders::default(),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::AdminError;
 use crate::app::App;
 use crate::app::context::Context;
-use crate::app::subscribers::{NewKey, NewSubscriber, PolicyChange, SubscriberChange};
+use crate::app::subscribers::{Destination, NewKey, NewSubscriber, PolicyChange, SubscriberChange};
 
 /// A subscriber of a merchant, and what shall be done with it.
 #[derive(Serialize, Deserialize)]
@@ -33,8 +33,8 @@ pub struct SubscriberCommand {
 pub enum SubscriberAction {
     /// Make it and show its signing secret.
     Add {
-        /// Where events are sent.
-        url: String,
+        /// How it gets its events.
+        to: Destination,
         /// What it hears.
         wants: Wants,
         /// How it is served, where otherwise than usual.
@@ -87,7 +87,7 @@ pub(super) async fn execute(
     app.merchant(&merchant)?;
     let order = match action {
         SubscriberAction::Add {
-            url,
+            to,
             wants,
             policy,
             headers,
@@ -100,7 +100,7 @@ pub(super) async fn execute(
             });
             let new = NewSubscriber {
                 id,
-                url,
+                to,
                 wants,
                 policy: policy.applied_to(DeliveryPolicy::default()),
                 headers,

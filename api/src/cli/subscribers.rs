@@ -12,7 +12,7 @@ use super::out::{Failure, Out};
 use super::serve::settings;
 use crate::admin::AdminCommand;
 use crate::admin::subscribers::{SubscriberAction, SubscriberCommand};
-use crate::app::subscribers::{PolicyChange, SubscriberChange};
+use crate::app::subscribers::{Destination, PolicyChange, SubscriberChange};
 
 #[derive(Subcommand)]
 pub(super) enum Subscribers {
@@ -20,13 +20,17 @@ pub(super) enum Subscribers {
     #[command(after_help = "Examples:
   counterfoil subscribers add crm --merchant shop --url https://crm.example/hook
   counterfoil subscribers add desk --merchant shop --url https://desk.example/in --event ordinary --event exception_opened
-  counterfoil subscribers add erp --merchant shop --url https://erp.example/in --history-from 2026-11-01T00:00:00Z --strict-fifo true")]
+  counterfoil subscribers add erp --merchant shop --url https://erp.example/in --history-from 2026-11-01T00:00:00Z --strict-fifo true
+  counterfoil subscribers add box --merchant shop --pull")]
     Add {
         #[command(flatten)]
         which: Which,
         /// Where events are sent.
+        #[arg(long, required_unless_present = "pull", conflicts_with = "pull")]
+        url: Option<String>,
+        /// Send it nothing: it fetches its events by itself.
         #[arg(long)]
-        url: String,
+        pull: bool,
         /// Send what was recorded from this time on, too.
         #[arg(long, value_name = "TIME", value_parser = time)]
         history_from: Option<Timestamp>,
@@ -49,8 +53,11 @@ pub(super) enum Subscribers {
         #[command(flatten)]
         which: Which,
         /// Where events are sent.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "pull")]
         url: Option<String>,
+        /// Send it nothing any more: it fetches its events by itself.
+        #[arg(long)]
+        pull: bool,
         /// Send no header besides the usual ones.
         #[arg(long, conflicts_with = "headers")]
         no_headers: bool,
@@ -194,6 +201,7 @@ pub(super) async fn run(global: &Global, out: &Out, command: Subscribers) -> Res
         Subscribers::Add {
             which,
             url,
+            pull: _,
             history_from,
             terms,
         } => {
@@ -204,7 +212,7 @@ pub(super) async fn run(global: &Global, out: &Out, command: Subscribers) -> Res
                 scenarios: some(terms.scenarios),
             };
             let add = SubscriberAction::Add {
-                url,
+                to: url.map_or(Destination::Pull, Destination::Push),
                 wants,
                 policy,
                 headers,
@@ -215,13 +223,16 @@ pub(super) async fn run(global: &Global, out: &Out, command: Subscribers) -> Res
         Subscribers::Set {
             which,
             url,
+            pull,
             no_headers,
             all_scenarios,
             terms,
         } => {
             let (policy, headers) = (terms.policy(), terms.headers()?);
             let change = SubscriberChange {
-                url,
+                to: url
+                    .map(Destination::Push)
+                    .or(pull.then_some(Destination::Pull)),
                 policy,
                 headers: (no_headers || !headers.is_empty()).then_some(headers),
                 events: some(terms.events),

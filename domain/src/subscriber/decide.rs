@@ -21,8 +21,8 @@ pub enum Command {
     Register(Registration),
     /// Move it.
     ChangeEndpoint {
-        /// Where events are sent from here on.
-        url: String,
+        /// Where events are sent from here on; `None` where they are only fetched.
+        url: Option<String>,
     },
     /// Let it hear something else.
     ChangeSubscription {
@@ -81,8 +81,8 @@ pub struct Registration {
     pub id: SubscriberId,
     /// Its merchant.
     pub merchant: MerchantId,
-    /// Where events are sent.
-    pub url: String,
+    /// Where events are sent; `None` where they are only fetched.
+    pub url: Option<String>,
     /// What it hears.
     pub wants: Wants,
     /// How it is served.
@@ -124,6 +124,9 @@ pub enum Refusal {
     /// Without it nothing could be signed so that every library can check it.
     #[error("it is the only key of scheme v1; add another first")]
     LastKey,
+    /// A person let its deliveries wait.
+    #[error("the subscriber is paused")]
+    Paused,
     /// A part of history that ends before it begins.
     #[error("`to` must be after `from`")]
     EmptySpan,

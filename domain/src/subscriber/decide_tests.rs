@@ -14,7 +14,7 @@ fn registration() -> Registration {
     Registration {
         id: SubscriberId::parse("crm").unwrap(),
         merchant: MerchantId::parse("shop").unwrap(),
-        url: "https://crm.example/hook".into(),
+        url: Some("https://crm.example/hook".into()),
         wants: Wants::default(),
         policy: DeliveryPolicy::default(),
         headers: StaticHeaders::default(),
@@ -76,8 +76,9 @@ fn every_change_is_one_event_and_its_repeat_none() {
     let headers = [("x-tenant".to_owned(), "1".to_owned())].into();
     for change in [
         Command::ChangeEndpoint {
-            url: "https://other.example".into(),
+            url: Some("https://other.example".into()),
         },
+        Command::ChangeEndpoint { url: None },
         Command::ChangeSubscription { wants },
         Command::ChangePolicy { policy },
         Command::ChangeHeaders {
@@ -175,4 +176,55 @@ fn a_removed_subscriber_is_gone_for_good() {
     assert_eq!(events(&gone, &Command::Remove), 0);
     assert_eq!(decide(gone.as_ref(), &register()), Err(Refusal::Exists));
     assert_eq!(decide(None, &Command::Test), Err(Refusal::Unknown));
+}
+
+#[test]
+fn one_without_an_address_is_made_and_gets_one_later() {
+    let fetching = || {
+        Command::Register(Registration {
+            url: None,
+            ..registration()
+        })
+    };
+    assert_eq!(events(&None, &fetching()), 2);
+    assert_eq!(given(&[fetching()]).unwrap().url, None);
+    let url = || Some("https://crm.example/hook".to_owned());
+    let moved = given(&[fetching(), Command::ChangeEndpoint { url: url() }]);
+    assert_eq!(moved.unwrap().url, url());
+}
+
+#[test]
+fn a_pause_by_a_person_holds_for_those_who_fetch_as_well() {
+    let may = |why| {
+        let known = given(&[register(), Command::Pause(why)]).unwrap();
+        known.may_pull()
+    };
+    assert_eq!(may(PausedWhy::Operator), Err(Refusal::Paused));
+    assert_eq!(may(PausedWhy::Gone), Ok(()));
+    let resumed = given(&[
+        register(),
+        Command::Pause(PausedWhy::Operator),
+        Command::Resume,
+    ]);
+    assert_eq!(resumed.unwrap().may_pull(), Ok(()));
+}
+
+/// History is read for ever, so these texts never change.
+#[test]
+fn an_address_that_is_not_there_is_left_out() {
+    let fetches = Event::EndpointChanged { url: None };
+    let wire = serde_json::json!({ "type": "EndpointChanged", "data": {} });
+    assert_eq!(serde_json::to_value(&fetches).unwrap(), wire);
+    assert_eq!(serde_json::from_value::<Event>(wire).unwrap(), fetches);
+    let events = decide(
+        None,
+        &Command::Register(Registration {
+            url: None,
+            ..registration()
+        }),
+    )
+    .unwrap();
+    let wire = serde_json::to_value(&events[0]).unwrap();
+    assert_eq!(wire["data"].get("url"), None);
+    assert_eq!(serde_json::from_value::<Event>(wire).unwrap(), events[0]);
 }

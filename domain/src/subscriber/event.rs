@@ -22,16 +22,18 @@ pub enum Event {
         id: SubscriberId,
         /// Its merchant.
         merchant: MerchantId,
-        /// Where events are sent.
-        url: String,
+        /// Where events are sent; absent where they are only fetched.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
         /// What it hears.
         wants: Wants,
     },
     /// It moved.
     #[serde(rename = "EndpointChanged")]
     EndpointChanged {
-        /// Where events are sent from here on.
-        url: String,
+        /// Where events are sent from here on; absent where they are only fetched.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
     },
     /// It hears something else from here on.
     #[serde(rename = "SubscriptionChanged")]

@@ -27,8 +27,8 @@ pub struct Subscriber {
     pub id: SubscriberId,
     /// Its merchant.
     pub merchant: MerchantId,
-    /// Where events are sent.
-    pub url: String,
+    /// Where events are sent; absent where they are only fetched.
+    pub url: Option<String>,
     /// What it hears.
     pub wants: Wants,
     /// How it is served.
@@ -55,6 +55,18 @@ pub struct SigningKey {
 }
 
 impl Subscriber {
+    /// Whether its receiver may fetch events now. One that answered 410 is still welcome to; a pause by
+    /// a person holds in both directions.
+    ///
+    /// # Errors
+    /// [`Refusal::Paused`].
+    pub fn may_pull(&self) -> Result<(), Refusal> {
+        match self.paused {
+            Some(PausedWhy::Operator) => Err(Refusal::Paused),
+            Some(PausedWhy::Gone) | None => Ok(()),
+        }
+    }
+
     /// Keys of this kind that are not being exchanged, and those that still sign after `at`.
     fn signing_keys(&self, scheme: &KeyScheme, at: Option<Timestamp>) -> usize {
         let signs = |key: &&SigningKey| match (key.valid_until, at) {

@@ -1,6 +1,7 @@
 //! Subscribers: who hears of events. Their signing secrets are in the keyring and are shown once.
 
 mod keys;
+mod signing;
 mod terms;
 
 use domain::delivery::signature;
@@ -12,7 +13,8 @@ use projections::ports::ViewQuery;
 use projections::views::delivery_queue::{self, SubscriberRow};
 
 pub use self::keys::{NewKey, OVERLAP, OVERLAP_MAX};
-pub use self::terms::{NewSubscriber, PolicyChange, SubscriberChange};
+pub use self::signing::{LiveKey, signed_headers};
+pub use self::terms::{Destination, NewSubscriber, PolicyChange, SubscriberChange};
 use super::App;
 use super::context::Context;
 use super::error::AppError;
@@ -60,7 +62,7 @@ impl App {
         let register = Command::Register(Registration {
             id: new.id.clone(),
             merchant: merchant.clone(),
-            url: new.url,
+            url: new.to.url(),
             wants: new.wants,
             policy: new.policy,
             headers: new.headers,

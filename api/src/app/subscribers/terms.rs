@@ -9,13 +9,39 @@ use domain::subscriber::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+/// How it gets its events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// They are sent to this URL, and it may fetch them as well.
+    Push(String),
+    /// It fetches them, and nothing is sent.
+    Pull,
+}
+
+impl Destination {
+    pub(super) fn url(&self) -> Option<String> {
+        match self {
+            Self::Push(url) => Some(url.clone()),
+            Self::Pull => None,
+        }
+    }
+
+    fn mistakes(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Push(url) => url_mistake(url),
+            Self::Pull => vec![],
+        }
+    }
+}
+
 /// A subscriber to be made.
 #[derive(Debug, Clone)]
 pub struct NewSubscriber {
     /// Its name.
     pub id: SubscriberId,
-    /// Where events are sent.
-    pub url: String,
+    /// How it gets its events.
+    pub to: Destination,
     /// What it hears.
     pub wants: Wants,
     /// How it is served.
@@ -27,11 +53,16 @@ pub struct NewSubscriber {
 }
 
 impl NewSubscriber {
-    /// One with the usual settings.
+    /// One with the usual settings to which events are sent.
     pub fn usual(id: SubscriberId, url: impl Into<String>) -> Self {
+        Self::to(id, Destination::Push(url.into()))
+    }
+
+    /// One with the usual settings.
+    pub fn to(id: SubscriberId, to: Destination) -> Self {
         Self {
             id,
-            url: url.into(),
+            to,
             wants: Wants::default(),
             policy: DeliveryPolicy::default(),
             headers: StaticHeaders::default(),
@@ -41,7 +72,7 @@ impl NewSubscriber {
 
     /// What is wrong with it, by field.
     pub fn mistakes(&self) -> Vec<(&'static str, String)> {
-        let mut found = url_mistake(&self.url);
+        let mut found = self.to.mistakes();
         found.extend(wants_mistakes(&self.wants));
         found.extend(self.policy.mistakes());
         found
@@ -51,8 +82,8 @@ impl NewSubscriber {
 /// What is to be different; what is `None` stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SubscriberChange {
-    /// Where events are sent.
-    pub url: Option<String>,
+    /// How it gets its events.
+    pub to: Option<Destination>,
     /// Which events it hears.
     pub events: Option<BTreeSet<Wish>>,
     /// Which scenarios; inside, `None` for all.
@@ -96,7 +127,8 @@ impl PolicyChange {
 impl SubscriberChange {
     /// What is wrong with it, by field, whatever the subscriber is like now.
     pub fn mistakes(&self) -> Vec<(&'static str, String)> {
-        let mut found = self.url.as_deref().map(url_mistake).unwrap_or_default();
+        let to = self.to.as_ref();
+        let mut found = to.map(Destination::mistakes).unwrap_or_default();
         found.extend(wants_mistakes(&Wants {
             events: self.events.clone().unwrap_or(Wants::default().events),
             scenarios: self.scenarios.clone().flatten(),
@@ -118,9 +150,9 @@ impl SubscriberChange {
                 .unwrap_or_else(|| known.wants.scenarios.clone()),
         };
         let policy = self.policy.applied_to(known.policy);
-        let url = self.url.clone();
+        let to = self.to.as_ref().map(Destination::url);
         let headers = self.headers.clone();
-        url.map(|url| Command::ChangeEndpoint { url })
+        to.map(|url| Command::ChangeEndpoint { url })
             .into_iter()
             .chain([
                 Command::ChangeSubscription { wants },

@@ -16,7 +16,9 @@ use super::super::call::Call;
 use super::super::fields::{self, Fields};
 use super::super::problem::{self, Problem};
 use super::super::state::HttpState;
-use crate::app::subscribers::{NewKey, NewSubscriber, OVERLAP, OVERLAP_MAX, SubscriberChange};
+use crate::app::subscribers::{
+    Destination, NewKey, NewSubscriber, OVERLAP, OVERLAP_MAX, SubscriberChange,
+};
 
 /// `POST /v1/subscribers`: the signing secret stands in this one answer.
 pub async fn add(
@@ -29,8 +31,7 @@ pub async fn add(
     let now = state.app.recorder.now();
     let new = fields::read(command.clone(), |fields| {
         let id = fields.required("id");
-        let url: Option<String> = fields.required("url");
-        let (change, from) = (terms(fields), fields.optional("start_from"));
+        let (change, from) = (terms(fields, true), fields.optional("start_from"));
         let history = from.map(|from| Backfill {
             from,
             to: now,
@@ -39,7 +40,7 @@ pub async fn add(
         let usual = Wants::default();
         let new = NewSubscriber {
             id: id?,
-            url: url?,
+            to: change.to?,
             wants: Wants {
                 events: change.events.unwrap_or(usual.events),
                 scenarios: change.scenarios.flatten(),
@@ -67,16 +68,34 @@ pub async fn add(
 }
 
 /// What may be said of a new subscriber and of a change alike.
-fn terms(fields: &mut Fields<'_>) -> SubscriberChange {
+fn terms(fields: &mut Fields<'_>, new: bool) -> SubscriberChange {
     let scenarios = fields.has("scenarios");
     let named: Option<BTreeSet<ScenarioId>> = fields.optional("scenarios");
     SubscriberChange {
-        url: None,
+        to: destination(fields, new),
         events: fields.optional("events"),
         scenarios: scenarios.then_some(named),
         policy: fields.optional("policy").unwrap_or_default(),
         headers: fields.optional("headers"),
     }
+}
+
+/// `url` where events are sent, or `"delivery": "pull"` where they are only fetched: a URL that was
+/// forgotten must not make a queue that nobody empties.
+fn destination(fields: &mut Fields<'_>, new: bool) -> Option<Destination> {
+    let delivery: Option<String> = fields.optional("delivery");
+    let url: Option<String> = fields.optional("url");
+    let (field, what) = match (delivery.as_deref(), url) {
+        (None | Some("push"), Some(url)) => return Some(Destination::Push(url)),
+        (Some("pull"), None) => return Some(Destination::Pull),
+        (None, None) if new => ("url", "is needed, unless `delivery` is pull"),
+        (None, None) => return None,
+        (Some("pull"), Some(_)) => ("url", "must be left out, since `delivery` is pull"),
+        (Some("push"), None) => ("url", "is needed"),
+        (Some(_), _) => ("delivery", "must be push or pull"),
+    };
+    fields.complain(field, what);
+    None
 }
 
 /// `PATCH /v1/subscribers/{id}`: what is not named stays; `"scenarios": null` is all of them.
@@ -90,10 +109,7 @@ pub async fn change(
     let id = id(path)?;
     let command = body::json(&request, &mut payload).await?;
     let change = fields::read(command.clone(), |fields| {
-        let change = SubscriberChange {
-            url: fields.optional("url"),
-            ..terms(fields)
-        };
+        let change = terms(fields, false);
         for (field, what) in change.mistakes() {
             fields.complain(field, &what);
         }
@@ -290,8 +306,13 @@ fn shown(subscriber: &Subscriber) -> Value {
         (false, Some(_)) => "paused",
         (false, None) => "active",
     };
+    let delivery = if subscriber.url.is_some() {
+        "push"
+    } else {
+        "pull"
+    };
     json!({
-        "id": subscriber.id, "url": subscriber.url, "state": state, "paused": subscriber.paused,
+        "id": subscriber.id, "url": subscriber.url, "delivery": delivery, "state": state, "paused": subscriber.paused,
         "left_alone_since": subscriber.circuit_open_since, "events": subscriber.wants.events,
         "scenarios": subscriber.wants.scenarios, "policy": subscriber.policy, "headers": subscriber.headers,
         "keys": keys.collect::<Vec<_>>(),

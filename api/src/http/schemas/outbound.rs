@@ -7,12 +7,13 @@ use super::{answer, list, number, object, text, time};
 
 pub(super) fn schemas() -> Value {
     json!({
-        "NewSubscriber": object(&["id", "url"], json!({
-            "id": text("Its name."), "url": text("Where events are sent; https."), "start_from": time(),
+        "NewSubscriber": object(&["id"], json!({
+            "id": text("Its name."), "url": text("Where events are sent; https. Needed, unless `delivery` is pull."),
+            "delivery": delivery(), "start_from": time(),
             "events": words(), "scenarios": scenarios(), "policy": policy(), "headers": headers()
         })),
         "SubscriberChange": object(&[], json!({
-            "url": text("Where events are sent; https."),
+            "url": text("Where events are sent; https."), "delivery": delivery(),
             "events": words(), "scenarios": scenarios(), "policy": policy(), "headers": headers()
         })),
         "NewSigningKey": object(&[], json!({
@@ -25,7 +26,7 @@ pub(super) fn schemas() -> Value {
             "reason": text("A short code for why."), "text": text("Words; kept sealed.")
         })),
         "Subscriber": answer(&["id", "state"], json!({
-            "id": text("Its name."), "url": text("Where events are sent."), "state": text("active, paused or removed."),
+            "id": text("Its name."), "url": text("Where events are sent."), "delivery": delivery(), "state": text("active, paused or removed."),
             "paused": text("operator or gone (it answered 410), while it is paused."), "left_alone_since": time(),
             "events": words(), "scenarios": scenarios(), "policy": policy(), "headers": headers(),
             "keys": { "type": "array", "items": { "type": "object" } },
@@ -33,7 +34,7 @@ pub(super) fn schemas() -> Value {
         })),
         "SubscriberList": list("subscribers"),
         "Delivery": answer(&["id", "state"], json!({
-            "id": text("dlv_..."), "state": text("due, held, delivered, dead_lettered, quarantined or abandoned.")
+            "id": text("dlv_..."), "state": text("due, held, delivered, dead_lettered, quarantined, abandoned or acknowledged (fetched).")
         })),
         "DeliveryDetail": answer(&["id", "state"], json!({
             "id": text("dlv_..."), "state": text("As in the list."), "request": { "type": "object" },
@@ -41,6 +42,10 @@ pub(super) fn schemas() -> Value {
         })),
         "DeliveryList": list("deliveries")
     })
+}
+
+fn delivery() -> Value {
+    json!({ "type": "string", "enum": ["push", "pull"], "description": "push: events are sent to `url`, and may be fetched as well. pull: they are only fetched." })
 }
 
 fn words() -> Value {

@@ -4,17 +4,14 @@
 //! two outcomes from one try. A worker that dies between sending and recording leaves its lease
 //! behind, and the same id and body go out again when that is over: at least once, honestly.
 
-use std::cmp::Reverse;
 use std::time::Duration;
 
 use domain::delivery::event::OurFault;
-use domain::delivery::signature::Signer;
 use domain::delivery::{Answer, Command, Delivery, Failure, State};
 use domain::digest::Digest32;
-use domain::ids::KeyId;
 use domain::pan::holds_card_number;
-use domain::ports::{HttpOut, OutAnswer, OutRequest, SecretPurpose};
-use domain::subscriber::{KEYS_MAX, PausedWhy, Subscriber};
+use domain::ports::{HttpOut, OutAnswer, OutRequest};
+use domain::subscriber::{PausedWhy, Subscriber};
 use domain::time::Timestamp;
 use projections::ports::Excerpt;
 use projections::views::delivery_queue::DeliveryRow;
@@ -23,6 +20,7 @@ use crate::app::App;
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::recorder::Folded;
+use crate::app::subscribers::{LiveKey, signed_headers};
 
 /// Actor of the outcomes.
 const ENTRY: &str = "work::deliver";
@@ -121,16 +119,20 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
         Ok(_) | Err(AppError::NotFound { .. }) => return Ok(Attempted::Skipped),
         Err(other) => return Err(other),
     };
+    // It fetches its events by itself.
+    let Some(url) = subscriber.url.clone() else {
+        return Ok(Attempted::Skipped);
+    };
     let Some(body) = app.delivery_body(row).await? else {
         tracing::error!(delivery = %row.id, "delivery.without_body");
         return stop_trying(app, row, &Command::Quarantine(OurFault::NoBody)).await;
     };
-    let keys = signing_keys(app, &subscriber).await?;
+    let keys = app.live_keys(&subscriber).await?;
     let (sent_at, started) = (app.recorder.now(), app.recorder.clock().monotonic());
     let sent = if keys.is_empty() {
         Err(Failure::NoKey)
     } else {
-        http.send(request(app, &subscriber, row, &keys, &body, sent_at))
+        http.send(request(app, (&subscriber, url), row, &keys, &body, sent_at))
             .await
             .map_err(Failure::Http)
     };
@@ -184,32 +186,20 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
 /// Headers are those of Standard Webhooks; the time is that of this try, the id that of the delivery.
 fn request(
     app: &App,
-    subscriber: &Subscriber,
+    (subscriber, url): (&Subscriber, String),
     row: &DeliveryRow,
-    keys: &[(KeyId, Signer)],
+    keys: &[LiveKey],
     body: &str,
     sent_at: Timestamp,
 ) -> OutRequest {
-    let seconds = sent_at.seconds();
-    let signatures: Vec<String> = keys
-        .iter()
-        .map(|(_, signer)| signer.sign(row.id.as_str(), seconds, body.as_bytes()))
-        .collect();
     let mut span = [0; 8];
     app.recorder.entropy().fill(&mut span);
     let trace = row.event_id.to_string().replace('-', "");
     let headers = [
         (
-            "content-type",
-            "application/cloudevents+json; charset=utf-8".to_owned(),
-        ),
-        (
             "user-agent",
             concat!("counterfoil/", env!("CARGO_PKG_VERSION")).to_owned(),
         ),
-        ("webhook-id", row.id.to_string()),
-        ("webhook-timestamp", seconds.to_string()),
-        ("webhook-signature", signatures.join(" ")),
         ("counterfoil-attempt", (row.attempts + 1).to_string()),
         ("counterfoil-generation", row.generation.to_string()),
         (
@@ -223,9 +213,10 @@ fn request(
         .map(|(name, value)| (name, value.to_owned()));
     OutRequest {
         method: "POST",
-        url: subscriber.url.clone(),
-        headers: headers
+        url,
+        headers: signed_headers(keys, &row.id, body, sent_at)
             .into_iter()
+            .chain(headers)
             .chain(own)
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
@@ -264,33 +255,6 @@ async fn record(
             }
         }
     }
-}
-
-/// What signs a request: shared secrets first, since every library looks for those; of each kind
-/// the newest first.
-async fn signing_keys(
-    app: &App,
-    subscriber: &Subscriber,
-) -> Result<Vec<(KeyId, Signer)>, AppError> {
-    let purpose = SecretPurpose::Subscriber(subscriber.id.to_string());
-    let now = app.recorder.now();
-    let mut live = app
-        .secrets
-        .active(&subscriber.merchant, &purpose, now)
-        .await?;
-    // A key's end counts from the log, whether the keyring knows of it or not.
-    let over = |key: &KeyId| subscriber.keys.get(key)?.valid_until;
-    live.retain(|secret| over(&secret.key_id).is_none_or(|until| until > now));
-    live.sort_by_key(|secret| Reverse(secret.valid_from));
-    let signers = live
-        .into_iter()
-        .filter_map(|secret| Some((secret.key_id, Signer::parse(&secret.value)?)));
-    let (mut shared, mut pairs): (Vec<_>, Vec<_>) =
-        signers.partition(|(_, signer)| matches!(signer, Signer::V1(_)));
-    shared.truncate(KEYS_MAX);
-    pairs.truncate(KEYS_MAX);
-    shared.extend(pairs);
-    Ok(shared)
 }
 
 /// The receiver's document number, where it gives a plain one.

@@ -133,7 +133,9 @@ impl Dispatcher {
         self.first = first + 1;
         for row in &rows {
             self.note_circuit(row).await?;
-            self.start_for(row).await?;
+            if row.subscriber.url.is_some() {
+                self.start_for(row).await?;
+            }
         }
         Ok(())
     }
