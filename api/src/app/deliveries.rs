@@ -262,6 +262,7 @@ impl App {
                 Command::GiveUp => "give_up",
                 Command::Redrive => "redrive",
                 Command::Abandon => "abandon",
+                Command::Acknowledge { .. } => "acknowledge",
             },
             context,
             drafts: events.iter().map(draft).collect(),

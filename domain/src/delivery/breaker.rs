@@ -74,7 +74,8 @@ impl Breaker {
             }
             | Event::Quarantined { .. }
             | Event::Redriven { .. }
-            | Event::Abandoned { .. } => self,
+            | Event::Abandoned { .. }
+            | Event::AcknowledgedByPull { .. } => self,
             Event::AttemptFailed {
                 class:
                     FailureClass::Timeout

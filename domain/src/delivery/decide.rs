@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::event::{DeadReason, Event, FailureClass, OurFault, Pair};
+use super::pull::{Consumer, PullCursor};
 use super::schedule::{STEPS_S, next_try};
 use crate::digest::Digest32;
 use crate::ids::{DeliveryId, KeyId};
@@ -35,6 +36,8 @@ pub enum State {
     Quarantined,
     /// A person accepts the loss.
     Abandoned,
+    /// The receiver fetched it.
+    Acknowledged,
 }
 
 impl Default for Delivery {
@@ -94,6 +97,13 @@ pub enum Command {
     Redrive,
     /// Accept that it never arrives.
     Abandon,
+    /// Note that the receiver fetched it by itself and has it.
+    Acknowledge {
+        /// Up to where it has its queue.
+        cursor: PullCursor,
+        /// Who says so.
+        consumer: Consumer,
+    },
 }
 
 /// A rule says no.
@@ -151,6 +161,11 @@ pub fn evolve(delivery: Option<Delivery>, event: &Event) -> Option<Delivery> {
             next_try_at: None,
             ..known
         },
+        Event::AcknowledgedByPull { .. } => Delivery {
+            state: State::Acknowledged,
+            next_try_at: None,
+            ..known
+        },
     })
 }
 
@@ -196,19 +211,38 @@ pub fn decide(
         }
         (
             Command::Record { .. } | Command::Quarantine(_) | Command::GiveUp,
-            State::Delivered | State::DeadLettered | State::Quarantined | State::Abandoned,
+            State::Delivered
+            | State::DeadLettered
+            | State::Quarantined
+            | State::Abandoned
+            | State::Acknowledged,
         ) => Ok(vec![]),
         (Command::Redrive, State::DeadLettered | State::Quarantined) => Ok(vec![Event::Redriven {
             of,
             generation: delivery.generation + 1,
         }]),
         (Command::Redrive, State::Open) => Err(Refusal::Open),
-        (Command::Redrive | Command::Abandon, State::Delivered) => Err(Refusal::Delivered),
+        (Command::Redrive | Command::Abandon, State::Delivered | State::Acknowledged) => {
+            Err(Refusal::Delivered)
+        }
         (Command::Redrive, State::Abandoned) => Err(Refusal::Abandoned),
         (Command::Abandon, State::Abandoned) => Ok(vec![]),
         (Command::Abandon, State::Open | State::DeadLettered | State::Quarantined) => {
             Ok(vec![Event::Abandoned { of }])
         }
+        // What has arrived, or was given up, stays as it is: whoever says twice that they have it is right.
+        (
+            Command::Acknowledge { .. },
+            State::Delivered | State::Abandoned | State::Acknowledged,
+        ) => Ok(vec![]),
+        (
+            Command::Acknowledge { cursor, consumer },
+            State::Open | State::DeadLettered | State::Quarantined,
+        ) => Ok(vec![Event::AcknowledgedByPull {
+            of,
+            cursor: cursor.clone(),
+            consumer: consumer.clone(),
+        }]),
     }
 }
 

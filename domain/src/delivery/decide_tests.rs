@@ -1,7 +1,7 @@
 use super::*;
 use crate::delivery::id::delivery_id;
 use crate::delivery::schedule::REFUSED_TRIES;
-use crate::ids::{EventId, SubscriberId};
+use crate::ids::{ClientId, EventId, SubscriberId};
 
 fn pair() -> Pair {
     Pair {
@@ -176,4 +176,73 @@ fn a_subscriber_says_how_often_it_may_refuse() {
         assert_eq!(delivery.state, State::Open);
     }
     assert_eq!(step(delivery, &patient(13)).0.state, State::DeadLettered);
+}
+
+fn fetched() -> Command {
+    let pair = pair();
+    let delivery = delivery_id(&pair.subscriber, pair.event_id);
+    Command::Acknowledge {
+        cursor: PullCursor {
+            ordinal: 1,
+            delivery,
+        },
+        consumer: Consumer::Client(ClientId::parse("erp-box").unwrap()),
+    }
+}
+
+#[test]
+fn what_a_receiver_fetched_has_arrived_however_far_its_tries_were() {
+    let open = Delivery::default();
+    let (failing, _) = step(open.clone(), &answer(Ok(500)));
+    let (dead, _) = step(open.clone(), &answer(Ok(410)));
+    let (ours, _) = step(open.clone(), &Command::Quarantine(OurFault::CrashLoop));
+    for before in [open, failing, dead, ours] {
+        let (after, event) = step(before.clone(), &fetched());
+        assert!(matches!(event, Event::AcknowledgedByPull { .. }));
+        let expected = Delivery {
+            state: State::Acknowledged,
+            next_try_at: None,
+            ..before
+        };
+        assert_eq!(after, expected);
+    }
+}
+
+#[test]
+fn what_has_ended_stays_as_it_is_when_it_is_acknowledged_and_what_was_acknowledged_stays_so() {
+    let (id, pair) = (delivery_id(&pair().subscriber, pair().event_id), pair());
+    let at = Timestamp::from_seconds(0);
+    let decided = |delivery: &Delivery, command| decide(&id, &pair, delivery, &command, at);
+    let (arrived, _) = step(Delivery::default(), &answer(Ok(200)));
+    let (gone, _) = step(Delivery::default(), &Command::Abandon);
+    let (acknowledged, _) = step(Delivery::default(), &fetched());
+    for ended in [&arrived, &gone, &acknowledged] {
+        assert_eq!(decided(ended, fetched()), Ok(vec![]));
+    }
+    // A try that was under way comes too late.
+    let late = [
+        answer(Ok(200)),
+        answer(Ok(500)),
+        Command::Quarantine(OurFault::CrashLoop),
+        Command::GiveUp,
+    ];
+    for late in late {
+        assert_eq!(decided(&acknowledged, late), Ok(vec![]));
+    }
+    for refused in [Command::Redrive, Command::Abandon] {
+        assert_eq!(decided(&acknowledged, refused), Err(Refusal::Delivered));
+    }
+}
+
+/// History is read for ever, so this text never changes.
+#[test]
+fn the_wire_form_of_an_acknowledgement_is_fixed() {
+    let (_, event) = step(Delivery::default(), &fetched());
+    let wire = serde_json::json!({ "type": "DeliveryAcknowledgedByPull", "data": {
+        "of": { "subscriber": "crm", "event_id": pair().event_id },
+        "cursor": format!("1-{}", delivery_id(&pair().subscriber, pair().event_id)),
+        "consumer": { "kind": "client", "id": "erp-box" },
+    } });
+    assert_eq!(serde_json::to_value(&event).unwrap(), wire);
+    assert_eq!(serde_json::from_value::<Event>(wire).unwrap(), event);
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pull::{Consumer, PullCursor};
 use crate::codec::DomainEvent;
 use crate::digest::Digest32;
 use crate::ids::{EventId, KeyId, SubscriberId};
@@ -92,6 +93,16 @@ pub enum Event {
         /// Which pair.
         of: Pair,
     },
+    /// The receiver fetched it by itself, and says that it has it.
+    #[serde(rename = "DeliveryAcknowledgedByPull")]
+    AcknowledgedByPull {
+        /// Which pair.
+        of: Pair,
+        /// Up to where it has its queue.
+        cursor: PullCursor,
+        /// Who says so.
+        consumer: Consumer,
+    },
 }
 
 impl DomainEvent for Event {
@@ -102,6 +113,7 @@ impl DomainEvent for Event {
         ("DeliveryQuarantined", 1),
         ("DeliveryRedriven", 1),
         ("DeliveryAbandoned", 1),
+        ("DeliveryAcknowledgedByPull", 1),
     ];
 }
 

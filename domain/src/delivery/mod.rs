@@ -4,8 +4,10 @@ pub mod breaker;
 mod decide;
 pub mod event;
 pub mod id;
+mod pull;
 pub mod schedule;
 pub mod signature;
 
 pub use decide::{Answer, Command, Delivery, Failure, Refusal, State, decide, evolve};
 pub use event::Event;
+pub use pull::{Consumer, PullCursor};

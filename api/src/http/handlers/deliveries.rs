@@ -123,6 +123,7 @@ async fn order(
         domain::delivery::State::DeadLettered => "dead_lettered",
         domain::delivery::State::Quarantined => "quarantined",
         domain::delivery::State::Abandoned => "abandoned",
+        domain::delivery::State::Acknowledged => "acknowledged",
     };
     Ok(HttpResponse::Ok().json(json!({ "id": id, "state": told, "generation": after.generation })))
 }

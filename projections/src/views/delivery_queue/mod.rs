@@ -264,6 +264,7 @@ fn of_delivery(
             QueueState::DeadLettered => State::DeadLettered,
             QueueState::Quarantined => State::Quarantined,
             QueueState::Abandoned => State::Abandoned,
+            QueueState::Acknowledged => State::Acknowledged,
         },
         generation: row.generation,
         attempts: row.attempts,
@@ -278,6 +279,7 @@ fn of_delivery(
         State::DeadLettered => QueueState::DeadLettered,
         State::Quarantined => QueueState::Quarantined,
         State::Abandoned => QueueState::Abandoned,
+        State::Acknowledged => QueueState::Acknowledged,
     };
     (row.generation, row.attempts) = (after.generation, after.attempts);
     row.next_try_at = after.next_try_at.unwrap_or(envelope.recorded_at);
@@ -304,6 +306,10 @@ fn of_delivery(
         }
         delivery::Event::Quarantined { fault, .. } => {
             row.last_failure = Some(fault.as_str().to_owned())
+        }
+        delivery::Event::AcknowledgedByPull { .. } => {
+            (row.last_failure, row.last_status) = (None, None);
+            row.delivered_at = Some(envelope.recorded_at);
         }
         delivery::Event::Redriven { .. } | delivery::Event::Abandoned { .. } => {}
     }

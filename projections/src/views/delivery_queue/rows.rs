@@ -62,7 +62,7 @@ const STORIES: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "delivery_queue",
-    version: 5,
+    version: 6,
     tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES, TOLD, TOLD_DAYS],
 };
 
@@ -87,17 +87,21 @@ pub enum QueueState {
     /// A person accepts the loss.
     #[serde(rename = "abandoned")]
     Abandoned,
+    /// The receiver fetched it and has it.
+    #[serde(rename = "acknowledged")]
+    Acknowledged,
 }
 
 impl QueueState {
     /// Every state.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Due,
         Self::Held,
         Self::Delivered,
         Self::DeadLettered,
         Self::Quarantined,
         Self::Abandoned,
+        Self::Acknowledged,
     ];
 
     /// The wire name.
@@ -109,6 +113,7 @@ impl QueueState {
             Self::DeadLettered => "dead_lettered",
             Self::Quarantined => "quarantined",
             Self::Abandoned => "abandoned",
+            Self::Acknowledged => "acknowledged",
         }
     }
 
@@ -116,7 +121,7 @@ impl QueueState {
     pub(super) fn holds(self) -> bool {
         match self {
             Self::Due | Self::Held | Self::DeadLettered | Self::Quarantined => true,
-            Self::Delivered | Self::Abandoned => false,
+            Self::Delivered | Self::Abandoned | Self::Acknowledged => false,
         }
     }
 }

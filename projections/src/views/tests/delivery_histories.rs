@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::delivery::Event as Outcome;
 use domain::delivery::event::{DeadReason, FailureClass, OurFault, Pair};
 use domain::delivery::id::delivery_id;
+use domain::delivery::{Consumer, Event as Outcome, PullCursor};
 use domain::outbound::EventName;
 use domain::subscriber::{self, PausedWhy, Wants, Wish};
 
@@ -39,6 +39,7 @@ enum End {
     DiesAndIsRedriven,
     IsOurFault,
     IsAbandoned,
+    IsPulled,
 }
 
 fn turn() -> impl Strategy<Value = Turn> {
@@ -62,6 +63,7 @@ fn end() -> impl Strategy<Value = End> {
         1 => Just(End::DiesAndIsRedriven),
         1 => Just(End::IsOurFault),
         1 => Just(End::IsAbandoned),
+        1 => Just(End::IsPulled),
     ]
 }
 
@@ -117,7 +119,7 @@ async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
             let registered = subscriber::Event::Registered {
                 id: SubscriberId::parse(NAMES[who]).unwrap(),
                 merchant: MerchantId::parse("shop").unwrap(),
-                url: "https://a.example/hook".into(),
+                url: Some("https://a.example/hook".into()),
                 wants: wants(wanted),
             };
             tell(log, &stream(who), &registered);
@@ -191,11 +193,10 @@ async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
             }
         }
         Turn::Outcome(which, end) => {
-            let open = rows(log)
-                .await
-                .into_iter()
-                .filter(|row| row.state == QueueState::Due);
-            if let Some(row) = open.into_iter().nth(which) {
+            let fetched = matches!(end, End::IsPulled);
+            let may = |state| state == QueueState::Due || (fetched && !ended(state));
+            let mut open = rows(log).await.into_iter().filter(|row| may(row.state));
+            if let Some(row) = open.nth(which) {
                 finish(log, &row, end);
             }
         }
@@ -272,11 +273,31 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
             );
         }
         End::IsAbandoned => tell(log, &stream, &Outcome::Abandoned { of }),
+        End::IsPulled => {
+            let consumer = Consumer::Client(ClientId::parse("box").unwrap());
+            let cursor = PullCursor {
+                ordinal: row.ordinal,
+                delivery: row.id.clone(),
+            };
+            let fetched = Outcome::AcknowledgedByPull {
+                of,
+                cursor,
+                consumer,
+            };
+            tell(log, &stream, &fetched);
+        }
     }
 }
 
-/// Per subscriber and payment, in the order in which they came to be: ended ones, then at most one
-/// that may be tried, then held ones.
+fn ended(state: QueueState) -> bool {
+    matches!(
+        state,
+        QueueState::Delivered | QueueState::Abandoned | QueueState::Acknowledged
+    )
+}
+
+/// Per subscriber and payment, of those that have not ended, in the order in which they came to be: at
+/// most one that may be tried, then held ones. What is sent ends in this order; what is fetched may not.
 fn assert_in_order(rows: &[DeliveryRow]) {
     let mut families: BTreeMap<(String, String), Vec<&DeliveryRow>> = BTreeMap::new();
     for row in rows {
@@ -287,13 +308,10 @@ fn assert_in_order(rows: &[DeliveryRow]) {
     }
     for family in families.values_mut() {
         family.sort_by_key(|row| row.ordinal);
-        let ended = |row: &&&DeliveryRow| {
-            matches!(row.state, QueueState::Delivered | QueueState::Abandoned)
-        };
         let open: Vec<QueueState> = family
             .iter()
-            .skip_while(ended)
             .map(|row| row.state)
+            .filter(|state| !ended(*state))
             .collect();
         if let Some((first, others)) = open.split_first() {
             assert_ne!(*first, QueueState::Held, "{open:?}");

@@ -1,6 +1,6 @@
-use domain::delivery::Event as Outcome;
 use domain::delivery::event::{DeadReason, FailureClass, Pair};
 use domain::delivery::id::delivery_id;
+use domain::delivery::{Consumer, Event as Outcome, PullCursor};
 use domain::outbound::EventName;
 use domain::subscriber::{self, Wants, Wish};
 
@@ -19,7 +19,7 @@ fn register(log: &FakeLog, name: &str, words: &[&str]) {
     let registered = subscriber::Event::Registered {
         id: SubscriberId::parse(name).unwrap(),
         merchant: MerchantId::parse("shop").unwrap(),
-        url: format!("https://{name}.example/hook"),
+        url: Some(format!("https://{name}.example/hook")),
         wants: wants(words),
     };
     tell(log, &format!("subscriber-{name}"), &registered);
@@ -139,6 +139,48 @@ async fn a_later_event_of_a_payment_waits_for_the_earlier_one() {
     assert_eq!(
         state_of(&states(&log).await),
         [QueueState::Abandoned, QueueState::Due, QueueState::Due]
+    );
+}
+
+#[tokio::test]
+async fn what_was_fetched_frees_the_next_one_and_is_on_no_failed_list() {
+    let log = log();
+    register(&log, "desk", &["ordinary", "exception_opened"]);
+    pay(&log, 'a');
+    tell_all(&log, 'a', &[opened('a', 1, None)]);
+    let mut both = rows(&log).await;
+    both.sort_by_key(|row| row.ordinal);
+    let fetched = |row: &DeliveryRow| {
+        let cursor = PullCursor {
+            ordinal: row.ordinal,
+            delivery: row.id.clone(),
+        };
+        let consumer = Consumer::Client(ClientId::parse("box").unwrap());
+        move |of| Outcome::AcknowledgedByPull {
+            of,
+            cursor: cursor.clone(),
+            consumer: consumer.clone(),
+        }
+    };
+    outcome(&log, &both[0], dead);
+    outcome(&log, &both[0], fetched(&both[0]));
+    let mut after = rows(&log).await;
+    after.sort_by_key(|row| row.ordinal);
+    assert_eq!(
+        [after[0].state, after[1].state],
+        [QueueState::Acknowledged, QueueState::Due]
+    );
+    assert_eq!(
+        (&after[0].last_failure, after[0].last_status),
+        (&None, None)
+    );
+    assert!(after[0].delivered_at.is_some());
+    outcome(&log, &both[1], fetched(&both[1]));
+    assert!(
+        rows(&log)
+            .await
+            .iter()
+            .all(|row| row.state == QueueState::Acknowledged)
     );
 }
 
