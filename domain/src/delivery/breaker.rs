@@ -146,6 +146,7 @@ mod tests {
             class,
             http_status: None,
             next_try_at,
+            tried: None,
         }
     }
 
@@ -160,6 +161,7 @@ mod tests {
             key_ids: vec![],
             sent_at: Timestamp::from_seconds(0),
             receiver_ref: None,
+            endpoint_url_sha256: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::{DeadReason, Event, FailureClass, OurFault, Pair};
+use super::event::{DeadReason, Event, FailureClass, OurFault, Pair, Tried};
 use super::pull::{Consumer, PullCursor};
 use super::schedule::{STEPS_S, next_try};
 use crate::digest::Digest32;
@@ -66,8 +66,29 @@ pub struct Answer {
     pub body_sha256: Digest32,
     /// Names of the keys that signed it.
     pub key_ids: Vec<KeyId>,
+    /// SHA-256 of the URL.
+    pub endpoint_url_sha256: Digest32,
+    /// What is kept of the answer, committed to.
+    pub answer_commitment: Option<Digest32>,
     /// The receiver's own document number.
     pub receiver_ref: Option<String>,
+}
+
+impl Answer {
+    fn latency_ms(&self) -> u32 {
+        u32::try_from(self.latency.as_millis()).unwrap_or(u32::MAX)
+    }
+
+    fn tried(&self) -> Tried {
+        Tried {
+            sent_at: self.sent_at,
+            latency_ms: self.latency_ms(),
+            key_ids: self.key_ids.clone(),
+            body_sha256: self.body_sha256,
+            endpoint_url_sha256: self.endpoint_url_sha256,
+            answer_commitment: self.answer_commitment,
+        }
+    }
 }
 
 /// Why there was no status.
@@ -207,6 +228,8 @@ pub fn decide(
                 attempts,
                 generation,
                 http_status: None,
+                class: None,
+                tried: None,
             }])
         }
         (
@@ -255,12 +278,14 @@ fn tried(
     now: Timestamp,
 ) -> Event {
     let (attempt_no, generation) = (delivery.attempts + 1, delivery.generation);
-    let dead = |of, reason, http_status| Event::DeadLettered {
+    let dead = |of, reason, http_status, class| Event::DeadLettered {
         of,
         reason,
         attempts: attempt_no,
         generation,
         http_status,
+        class,
+        tried: Some(answer.tried()),
     };
     let (class, http_status) = match answer.result {
         Ok(http_status @ 200..=299) => {
@@ -269,15 +294,19 @@ fn tried(
                 attempt_no,
                 generation,
                 http_status,
-                latency_ms: u32::try_from(answer.latency.as_millis()).unwrap_or(u32::MAX),
+                latency_ms: answer.latency_ms(),
                 body_sha256: answer.body_sha256,
                 key_ids: answer.key_ids.clone(),
                 sent_at: answer.sent_at,
                 receiver_ref: answer.receiver_ref.clone(),
+                endpoint_url_sha256: Some(answer.endpoint_url_sha256),
             };
         }
-        Ok(410) => return dead(of, DeadReason::Gone, Some(410)),
-        Err(Failure::Http(OutError::Blocked)) => return dead(of, DeadReason::Blocked, None),
+        Ok(410) => {
+            let class = Some(FailureClass::Refused);
+            return dead(of, DeadReason::Gone, Some(410), class);
+        }
+        Err(Failure::Http(OutError::Blocked)) => return dead(of, DeadReason::Blocked, None, None),
         Ok(status @ (408 | 425 | 429)) => (FailureClass::Throttled, Some(status)),
         Ok(status @ 300..=399) => (FailureClass::Redirect, Some(status)),
         Ok(status @ 400..=499) => (FailureClass::Refused, Some(status)),
@@ -303,7 +332,7 @@ fn tried(
         ),
     };
     if attempt_no >= tries_max {
-        return dead(of, reason, http_status);
+        return dead(of, reason, http_status, Some(class));
     }
     let next_try_at = next_try(now, id, generation, attempt_no, answer.retry_after);
     Event::AttemptFailed {
@@ -313,6 +342,7 @@ fn tried(
         class,
         http_status,
         next_try_at,
+        tried: Some(answer.tried()),
     }
 }
 

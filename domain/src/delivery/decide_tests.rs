@@ -18,6 +18,8 @@ fn answer(result: Result<u16, Failure>) -> Command {
         sent_at: Timestamp::from_seconds(100),
         body_sha256: Digest32([1; 32]),
         key_ids: vec![],
+        endpoint_url_sha256: Digest32([2; 32]),
+        answer_commitment: None,
         receiver_ref: None,
     };
     Command::Record {
@@ -81,6 +83,39 @@ fn every_answer_has_its_end() {
             (13, DeadReason::ScheduleExhausted)
         );
     }
+}
+
+#[test]
+fn every_failed_try_says_what_was_sent_and_how_long_it_took() {
+    let sent = |event: &Event| match event {
+        Event::AttemptFailed { tried, .. } | Event::DeadLettered { tried, .. } => tried.clone(),
+        Event::Succeeded { .. }
+        | Event::Quarantined { .. }
+        | Event::Redriven { .. }
+        | Event::Abandoned { .. }
+        | Event::AcknowledgedByPull { .. } => None,
+    };
+    let (_, failed) = step(Delivery::default(), &answer(Ok(503)));
+    let tried = sent(&failed).unwrap();
+    assert_eq!(
+        (tried.latency_ms, tried.sent_at),
+        (12, Timestamp::from_seconds(100))
+    );
+    assert_eq!(
+        (tried.body_sha256, tried.endpoint_url_sha256),
+        (Digest32([1; 32]), Digest32([2; 32]))
+    );
+    let (_, gone) = step(Delivery::default(), &answer(Ok(410)));
+    assert!(matches!(
+        gone,
+        Event::DeadLettered {
+            class: Some(FailureClass::Refused),
+            ..
+        }
+    ));
+    assert_eq!(sent(&gone), Some(tried));
+    let (_, old) = step(Delivery::default(), &Command::GiveUp);
+    assert_eq!(sent(&old), None, "no try ended it");
 }
 
 #[test]

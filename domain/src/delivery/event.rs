@@ -34,6 +34,9 @@ pub enum Event {
         /// The receiver's own document number, where it gives one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         receiver_ref: Option<String>,
+        /// SHA-256 of the URL that it was sent to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint_url_sha256: Option<Digest32>,
     },
     /// A try failed; another follows.
     #[serde(rename = "DeliveryAttemptFailed")]
@@ -51,6 +54,9 @@ pub enum Event {
         http_status: Option<u16>,
         /// When the next try is due.
         next_try_at: Timestamp,
+        /// The request of this try.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tried: Option<Tried>,
     },
     /// It is given up until somebody redrives it.
     #[serde(rename = "DeliveryDeadLettered")]
@@ -66,6 +72,12 @@ pub enum Event {
         /// The last status, where there was one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         http_status: Option<u16>,
+        /// How the last try failed; absent where no try ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<FailureClass>,
+        /// The request of the last try; absent where no try ended it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tried: Option<Tried>,
     },
     /// It is our own fault that it cannot be sent; it waits until somebody redrives it.
     #[serde(rename = "DeliveryQuarantined")]
@@ -126,8 +138,27 @@ pub struct Pair {
     pub event_id: EventId,
 }
 
+/// The request of a try that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// How long it took.
+    pub latency_ms: u32,
+    /// Names of the keys that signed it.
+    pub key_ids: Vec<KeyId>,
+    /// SHA-256 of the body.
+    pub body_sha256: Digest32,
+    /// SHA-256 of the URL that it was sent to.
+    pub endpoint_url_sha256: Digest32,
+    /// `SHA-256(nonce || excerpt)` of what came back, where something did. Nonce and excerpt are
+    /// kept apart from the log, so that they can be erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_commitment: Option<Digest32>,
+}
+
 /// How a try failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FailureClass {
     /// No whole answer in time.
     #[serde(rename = "timeout")]
@@ -159,6 +190,19 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// Every class.
+    pub const ALL: [Self; 9] = [
+        Self::Timeout,
+        Self::Connect,
+        Self::Dns,
+        Self::Tls,
+        Self::Refused,
+        Self::ServerError,
+        Self::Throttled,
+        Self::Redirect,
+        Self::NoKey,
+    ];
+
     /// The wire name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -176,7 +220,7 @@ impl FailureClass {
 }
 
 /// Why it was given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum DeadReason {
     /// Every step of the schedule failed.
     #[serde(rename = "schedule_exhausted")]
@@ -196,6 +240,15 @@ pub enum DeadReason {
 }
 
 impl DeadReason {
+    /// Every reason.
+    pub const ALL: [Self; 5] = [
+        Self::ScheduleExhausted,
+        Self::Rejected,
+        Self::Gone,
+        Self::Blocked,
+        Self::MaxAge,
+    ];
+
     /// The wire name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -209,7 +262,7 @@ impl DeadReason {
 }
 
 /// What is wrong on our side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum OurFault {
     /// The queue has no body for it.
     #[serde(rename = "no_body")]
@@ -220,6 +273,9 @@ pub enum OurFault {
 }
 
 impl OurFault {
+    /// Every fault.
+    pub const ALL: [Self; 2] = [Self::NoBody, Self::CrashLoop];
+
     /// The wire name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,6 +3,7 @@
 pub mod breaker;
 mod decide;
 pub mod event;
+mod failed;
 pub mod id;
 mod pull;
 pub mod schedule;
@@ -10,4 +11,5 @@ pub mod signature;
 
 pub use decide::{Answer, Command, Delivery, Failure, Refusal, State, decide, evolve};
 pub use event::Event;
+pub use failed::FailedWhy;
 pub use pull::{Consumer, PullCursor};

@@ -218,6 +218,8 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
         attempts,
         generation,
         http_status,
+        class: None,
+        tried: None,
     };
     match end {
         End::Arrives => {
@@ -231,6 +233,7 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
                 key_ids: vec![],
                 sent_at: at(5),
                 receiver_ref: None,
+                endpoint_url_sha256: None,
             };
             tell(log, &stream, &succeeded);
         }
@@ -244,6 +247,7 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
                 class,
                 http_status,
                 next_try_at,
+                tried: None,
             };
             tell(log, &stream, &failed);
         }
@@ -292,7 +296,10 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
 fn ended(state: QueueState) -> bool {
     matches!(
         state,
-        QueueState::Delivered | QueueState::Abandoned | QueueState::Acknowledged
+        QueueState::Delivered
+            | QueueState::Abandoned
+            | QueueState::Acknowledged
+            | QueueState::SubscriberRemoved
     )
 }
 
@@ -382,6 +389,15 @@ proptest! {
             let told = |row: &DeliveryRow| (row.subscriber.to_string(), row.subject.clone(), row.sequence.0);
             assert_eq!(rows.iter().map(told).collect::<BTreeSet<_>>(), model.expected);
             assert_in_order(&rows);
+            let gone = |row: &DeliveryRow| {
+                let who = NAMES.iter().position(|name| *name == row.subscriber.as_str());
+                model.subscribers[&who.unwrap()].removed
+            };
+            for row in &rows {
+                let pending = matches!(row.state, QueueState::Due | QueueState::Held);
+                assert!(!(pending && gone(row)), "nothing is to be sent to who is gone: {row:?}");
+                assert!(row.state != QueueState::SubscriberRemoved || gone(row), "{row:?}");
+            }
 
             let view: Arc<dyn View> = Arc::new(DeliveryQueueView);
             let small = filled(Arc::clone(&view), &log, page).await;

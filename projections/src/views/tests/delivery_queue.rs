@@ -1,6 +1,6 @@
 use domain::delivery::event::{DeadReason, FailureClass, Pair};
 use domain::delivery::id::delivery_id;
-use domain::delivery::{Consumer, Event as Outcome, PullCursor};
+use domain::delivery::{Consumer, Event as Outcome, FailedWhy, PullCursor};
 use domain::outbound::EventName;
 use domain::subscriber::{self, Wants, Wish};
 
@@ -78,6 +78,8 @@ fn dead(of: Pair) -> Outcome {
         attempts: 13,
         generation: 1,
         http_status: Some(500),
+        class: Some(FailureClass::ServerError),
+        tried: None,
     }
 }
 
@@ -171,8 +173,8 @@ async fn what_was_fetched_frees_the_next_one_and_is_on_no_failed_list() {
         [QueueState::Acknowledged, QueueState::Due]
     );
     assert_eq!(
-        (&after[0].last_failure, after[0].last_status),
-        (&None, None)
+        (after[0].last_failure(), after[0].last_status),
+        (None, None)
     );
     assert!(after[0].delivered_at.is_some());
     outcome(&log, &both[1], fetched(&both[1]));
@@ -198,6 +200,7 @@ async fn a_failed_try_is_due_again_at_its_time_and_a_redrive_starts_anew() {
         class: FailureClass::ServerError,
         http_status: Some(500),
         next_try_at: at(77),
+        tried: None,
     });
     let row = rows(&log).await.remove(0);
     assert_eq!(
@@ -260,4 +263,104 @@ async fn a_subscriber_of_a_scenario_hears_of_no_other() {
     tell(&log, "subscriber-crm", &other);
     pay(&log, 'a');
     assert!(rows(&log).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_pending_ends_with_its_subscriber_as_of_that_place_of_the_log() {
+    let log = log();
+    register(&log, "crm", &["ordinary", "exception_opened"]);
+    register(&log, "erp", &["ordinary"]);
+    pay(&log, 'a');
+    tell_all(&log, 'a', &[opened('a', 1, None)]);
+    for letter in ['b', 'c', 'd'] {
+        pay(&log, letter);
+    }
+    let crm = async |letter: char| {
+        let rows = rows(&log).await;
+        let mut mine: Vec<_> = rows
+            .into_iter()
+            .filter(|row| row.subscriber.as_str() == "crm")
+            .filter(|row| row.subject == request_id(letter).as_str())
+            .collect();
+        mine.sort_by_key(|row| row.ordinal);
+        mine
+    };
+    outcome(&log, &crm('b').await[0], dead);
+    let (under_way, late) = (crm('c').await.remove(0), crm('d').await.remove(0));
+    tell(&log, "subscriber-crm", &subscriber::Event::Removed {});
+    let states = async |letter: char| {
+        let rows = crm(letter).await;
+        rows.iter().map(|row| row.state).collect::<Vec<_>>()
+    };
+    let ended = QueueState::SubscriberRemoved;
+    assert_eq!(states('a').await, [ended, ended], "due and held alike");
+    assert_eq!(states('b').await, [QueueState::DeadLettered]);
+
+    // What is recorded later is true and makes nothing due.
+    outcome(&log, &under_way, |of| Outcome::AttemptFailed {
+        of,
+        attempt_no: 1,
+        generation: 1,
+        class: FailureClass::Timeout,
+        http_status: None,
+        next_try_at: at(99),
+        tried: None,
+    });
+    assert_eq!(states('c').await, [ended]);
+    outcome(&log, &late, |of| Outcome::Succeeded {
+        of,
+        attempt_no: 1,
+        generation: 1,
+        http_status: 200,
+        latency_ms: 1,
+        body_sha256: late.body_sha256,
+        key_ids: vec![],
+        sent_at: at(1),
+        receiver_ref: None,
+        endpoint_url_sha256: None,
+    });
+    assert_eq!(states('d').await, [QueueState::Delivered]);
+    outcome(&log, &crm('b').await[0], |of| Outcome::Redriven {
+        of,
+        generation: 2,
+    });
+    assert_eq!(states('b').await, [ended]);
+    let others = rows(&log).await;
+    let mut others = others.iter().filter(|row| row.subscriber.as_str() == "erp");
+    assert!(others.all(|row| row.state == QueueState::Due));
+}
+
+#[tokio::test]
+async fn a_row_says_how_the_last_try_failed_and_why_there_are_no_more() {
+    let log = log();
+    register(&log, "crm", &["ordinary"]);
+    pay(&log, 'a');
+    let row = rows(&log).await.remove(0);
+    let why = async || {
+        let row = rows(&log).await.remove(0);
+        (row.class, row.reason.map(FailedWhy::as_str))
+    };
+    assert_eq!(why().await, (None, None));
+    outcome(&log, &row, |of| Outcome::AttemptFailed {
+        of,
+        attempt_no: 1,
+        generation: 1,
+        class: FailureClass::Timeout,
+        http_status: None,
+        next_try_at: at(9),
+        tried: None,
+    });
+    assert_eq!(why().await, (Some(FailureClass::Timeout), None));
+    outcome(&log, &row, |of| Outcome::DeadLettered {
+        of,
+        reason: DeadReason::MaxAge,
+        attempts: 1,
+        generation: 1,
+        http_status: None,
+        class: None,
+        tried: None,
+    });
+    assert_eq!(why().await, (Some(FailureClass::Timeout), Some("max_age")));
+    outcome(&log, &row, |of| Outcome::Redriven { of, generation: 2 });
+    assert_eq!(why().await, (Some(FailureClass::Timeout), None));
 }
