@@ -8,15 +8,18 @@
 //! A backfill makes pairs with older events on purpose, of those that the subscriber wants as of the
 //! request; a pair that exists already is not made again.
 //!
+//! What is still to be sent when a subscriber is removed ends there, as of that place of the log;
+//! what is recorded of it later (a try that was under way, a redrive) does not make it due again.
+//!
 //! Rows are hints: the dispatcher reads the delivery's own stream before it sends.
 
 mod history;
+mod outcomes;
 mod rows;
 
 use domain::codec::decode;
 use domain::delivery::breaker::Breaker;
 use domain::delivery::id::delivery_id;
-use domain::delivery::{self, Delivery, State};
 use domain::digest::Digest32;
 use domain::ids::MerchantId;
 use domain::outbound::{Outbound, Story, test_event, unmatched_event};
@@ -68,7 +71,7 @@ impl View for DeliveryQueueView {
                 Some(told) => tell(told, envelope, rows),
                 None => Ok(()),
             },
-            Category::Delivery => of_delivery(event, envelope, rows),
+            Category::Delivery => outcomes::of_delivery(event, envelope, rows),
             Category::Quote
             | Category::Notification
             | Category::Case
@@ -169,13 +172,16 @@ fn queue(
         attempts: 0,
         next_try_at: due_at,
         outcome_version: None,
-        last_failure: None,
+        class: None,
+        reason: None,
         last_status: None,
         body_sha256: told.body_sha256,
         created_at: told.recorded_at,
         delivered_at: None,
     };
-    if family(&row, rows)?.iter().any(|other| other.state.holds()) {
+    if to.subscriber.removed {
+        row.state = QueueState::SubscriberRemoved;
+    } else if family(&row, rows)?.iter().any(|other| other.state.holds()) {
         row.state = QueueState::Held;
     }
     save(rows, &row)
@@ -232,6 +238,7 @@ fn of_subscriber(
                 queue(&mut row, &told, envelope.recorded_at, rows)?;
             }
         }
+        subscriber::Event::Removed {} => outcomes::end_pending(&row.subscriber.id, rows)?,
         subscriber::Event::Registered { .. }
         | subscriber::Event::SubscriptionChanged { .. }
         | subscriber::Event::DeliveryPolicyChanged { .. }
@@ -240,94 +247,7 @@ fn of_subscriber(
         | subscriber::Event::SigningKeyRetired { .. }
         | subscriber::Event::Paused { .. }
         | subscriber::Event::CircuitOpened { .. }
-        | subscriber::Event::CircuitClosed {}
-        | subscriber::Event::Removed {} => {}
+        | subscriber::Event::CircuitClosed {} => {}
     }
     save(rows, &row)
-}
-
-fn of_delivery(
-    event: &Recorded,
-    envelope: &Envelope,
-    rows: &mut dyn Rows,
-) -> Result<(), ApplyError> {
-    let Some(mut row) = load::<DeliveryRow>(rows, event.stream.key())? else {
-        return Err(ApplyError::Impossible(
-            "an outcome of a delivery that does not exist".to_owned(),
-        ));
-    };
-    let told: delivery::Event = decode(envelope)?;
-    let before = Delivery {
-        state: match row.state {
-            QueueState::Due | QueueState::Held => State::Open,
-            QueueState::Delivered => State::Delivered,
-            QueueState::DeadLettered => State::DeadLettered,
-            QueueState::Quarantined => State::Quarantined,
-            QueueState::Abandoned => State::Abandoned,
-            QueueState::Acknowledged => State::Acknowledged,
-        },
-        generation: row.generation,
-        attempts: row.attempts,
-        next_try_at: Some(row.next_try_at),
-    };
-    let Some(after) = delivery::evolve(Some(before), &told) else {
-        return Ok(());
-    };
-    row.state = match after.state {
-        State::Open => QueueState::Due,
-        State::Delivered => QueueState::Delivered,
-        State::DeadLettered => QueueState::DeadLettered,
-        State::Quarantined => QueueState::Quarantined,
-        State::Abandoned => QueueState::Abandoned,
-        State::Acknowledged => QueueState::Acknowledged,
-    };
-    (row.generation, row.attempts) = (after.generation, after.attempts);
-    row.next_try_at = after.next_try_at.unwrap_or(envelope.recorded_at);
-    row.outcome_version = Some(event.record.version);
-    match &told {
-        delivery::Event::Succeeded { http_status, .. } => {
-            row.last_failure = None;
-            row.last_status = Some(*http_status);
-            row.delivered_at = Some(envelope.recorded_at);
-        }
-        delivery::Event::AttemptFailed {
-            class, http_status, ..
-        } => {
-            row.last_failure = Some(class.as_str().to_owned());
-            row.last_status = *http_status;
-        }
-        delivery::Event::DeadLettered {
-            reason,
-            http_status,
-            ..
-        } => {
-            row.last_failure = Some(reason.as_str().to_owned());
-            row.last_status = *http_status;
-        }
-        delivery::Event::Quarantined { fault, .. } => {
-            row.last_failure = Some(fault.as_str().to_owned())
-        }
-        delivery::Event::AcknowledgedByPull { .. } => {
-            (row.last_failure, row.last_status) = (None, None);
-            row.delivered_at = Some(envelope.recorded_at);
-        }
-        delivery::Event::Redriven { .. } | delivery::Event::Abandoned { .. } => {}
-    }
-    let frees = !row.state.holds();
-    save(rows, &row)?;
-    if let Some(mut subscriber) = load::<SubscriberRow>(rows, row.subscriber.as_str())? {
-        subscriber.breaker = subscriber
-            .breaker
-            .after(&row.id, &told, envelope.recorded_at);
-        save(rows, &subscriber)?;
-    }
-    if frees {
-        let family = family(&row, rows)?;
-        let held = family.into_iter().find(|other| other.state.holds());
-        if let Some(mut next) = held.filter(|next| next.state == QueueState::Held) {
-            next.state = QueueState::Due;
-            save(rows, &next)?;
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,8 @@
 //! The tables of the queue: deliveries, the bodies they share, and subscribers as of the log so far.
 
+use domain::delivery::FailedWhy;
 use domain::delivery::breaker::Breaker;
+use domain::delivery::event::FailureClass;
 use domain::digest::Digest32;
 use domain::ids::{DeliveryId, EventId, MerchantId, SubscriberId};
 use domain::outbound::{EventName, Story};
@@ -26,7 +28,9 @@ pub const DELIVERIES: TableSpec = TableSpec {
         ColumnSpec::integer("created_at"),
         ColumnSpec::integer("ordinal"),
         ColumnSpec::integer("open"),
-        ColumnSpec::text("failure"),
+        ColumnSpec::text("class"),
+        ColumnSpec::text("reason"),
+        ColumnSpec::text("stage"),
     ],
     indexes: &[
         &["subscriber", "state", "next_try_at"],
@@ -36,6 +40,7 @@ pub const DELIVERIES: TableSpec = TableSpec {
         &["merchant", "state", "created_at"],
         &["order_key"],
         &["merchant", "subject"],
+        &["stage"],
     ],
 };
 
@@ -62,12 +67,12 @@ const STORIES: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "delivery_queue",
-    version: 6,
+    version: 7,
     tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES, TOLD, TOLD_DAYS],
 };
 
 /// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum QueueState {
     /// To be tried at its time.
     #[serde(rename = "due")]
@@ -90,11 +95,14 @@ pub enum QueueState {
     /// The receiver fetched it and has it.
     #[serde(rename = "acknowledged")]
     Acknowledged,
+    /// It was still to be sent when its subscriber was removed.
+    #[serde(rename = "subscriber_removed")]
+    SubscriberRemoved,
 }
 
 impl QueueState {
     /// Every state.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Due,
         Self::Held,
         Self::Delivered,
@@ -102,7 +110,13 @@ impl QueueState {
         Self::Quarantined,
         Self::Abandoned,
         Self::Acknowledged,
+        Self::SubscriberRemoved,
     ];
+
+    /// From the wire name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
+    }
 
     /// The wire name.
     pub fn as_str(self) -> &'static str {
@@ -114,6 +128,7 @@ impl QueueState {
             Self::Quarantined => "quarantined",
             Self::Abandoned => "abandoned",
             Self::Acknowledged => "acknowledged",
+            Self::SubscriberRemoved => "subscriber_removed",
         }
     }
 
@@ -121,7 +136,40 @@ impl QueueState {
     pub(super) fn holds(self) -> bool {
         match self {
             Self::Due | Self::Held | Self::DeadLettered | Self::Quarantined => true,
-            Self::Delivered | Self::Abandoned | Self::Acknowledged => false,
+            Self::Delivered
+            | Self::Abandoned
+            | Self::Acknowledged
+            | Self::SubscriberRemoved => false,
+        }
+    }
+
+    fn stage(self) -> Option<Stage> {
+        match self {
+            Self::Due | Self::Held => Some(Stage::Pending),
+            Self::DeadLettered | Self::Quarantined => Some(Stage::Failed),
+            Self::Delivered
+            | Self::Abandoned
+            | Self::Acknowledged
+            | Self::SubscriberRemoved => None,
+        }
+    }
+}
+
+/// What is not over yet, as the fold finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// To be sent.
+    Pending,
+    /// On the failed list.
+    Failed,
+}
+
+impl Stage {
+    /// What stands in the column `stage`.
+    pub(super) fn of(self, subscriber: &SubscriberId) -> String {
+        match self {
+            Self::Pending => format!("{subscriber}|pending"),
+            Self::Failed => format!("{subscriber}|failed"),
         }
     }
 }
@@ -155,8 +203,10 @@ pub struct DeliveryRow {
     pub next_try_at: Timestamp,
     /// Version of the last outcome; `None` before the first one.
     pub outcome_version: Option<Version>,
-    /// How the last try failed, or why there are no more.
-    pub last_failure: Option<String>,
+    /// How the last try failed.
+    pub class: Option<FailureClass>,
+    /// Why there are no more tries. It stays when the delivery is abandoned, and goes with a redrive.
+    pub reason: Option<FailedWhy>,
     /// The last status.
     pub last_status: Option<u16>,
     /// Names the body.
@@ -168,6 +218,12 @@ pub struct DeliveryRow {
 }
 
 impl DeliveryRow {
+    /// Why there are no more tries, or else how the last one failed.
+    pub fn last_failure(&self) -> Option<&'static str> {
+        let class = self.class.map(FailureClass::as_str);
+        self.reason.map(FailedWhy::as_str).or(class)
+    }
+
     pub(super) fn order_key(&self) -> String {
         format!("{}|{}", self.subscriber, self.subject)
     }
@@ -191,7 +247,12 @@ impl TypedRow for DeliveryRow {
             self.created_at.into(),
             self.ordinal.into(),
             self.state.holds().into(),
-            self.last_failure.clone().into(),
+            self.class.map(|class| class.as_str().to_owned()).into(),
+            self.reason.map(|why| why.as_str().to_owned()).into(),
+            self.state
+                .stage()
+                .map(|stage| stage.of(&self.subscriber))
+                .into(),
         ]
     }
 }
