@@ -166,7 +166,7 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
             path.replace("{proposal_id}", &proposal)
         }
         REQUEST | STREAM | ATTEMPTS | PRECHECK | CANCEL | NOTICES | REFUNDS | TRAIL | OVERRIDES
-        | REVOCATIONS => {
+        | REVOCATIONS | OF_REQUEST => {
             let id = new_request(node, owner).await;
             if template == PRECHECK {
                 let attempts = ATTEMPTS.replace("{id}", &id);
@@ -194,7 +194,7 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
         SUBSCRIBER | TEST | PAUSE | RESUME | KEYS | BACKFILLS => {
             template.replace("{id}", subscriber(backend))
         }
-        DELIVERY | REDRIVE | ABANDON => {
+        DELIVERY | DELIVERY_REQUEST | REDRIVE | ABANDON => {
             template.replace("{id}", &new_delivery(node, owner, backend).await)
         }
         plain => {

@@ -14,6 +14,7 @@ mod contract;
 mod deliveries;
 mod disk_faults;
 mod exceptions;
+mod failed_deliveries;
 mod http_limits;
 mod http_policy;
 mod http_stream;

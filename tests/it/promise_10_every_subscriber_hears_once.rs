@@ -175,7 +175,7 @@ async fn a_repeated_try_has_the_same_id_and_the_same_bytes_and_a_time_of_its_own
         })
         .await;
     assert_eq!(
-        (failed[0].last_failure.as_deref(), failed[0].last_status),
+        (failed[0].last_failure(), failed[0].last_status),
         (Some("http_5xx"), Some(500))
     );
     let wait = failed[0].next_try_at.since(world.now());
@@ -230,8 +230,7 @@ async fn receivers_that_hang_are_cut_off_and_delay_nobody_else() {
         .until("both are cut off", |rows| {
             let cut = |name: &str| {
                 rows.iter().any(|row| {
-                    row.subscriber.as_str() == name
-                        && row.last_failure.as_deref() == Some("timeout")
+                    row.subscriber.as_str() == name && row.last_failure() == Some("timeout")
                 })
             };
             cut("a-silent") && cut("b-dripping")

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use domain::delivery::Command;
+use domain::delivery::event::FailureClass;
 use domain::ids::SubscriberId;
 use domain::subscriber::{self, PausedWhy};
 use harness::delivery_world::{DeliveryWorld, all, any, seconds, shop, states};
@@ -80,20 +81,18 @@ async fn the_list_is_filtered_and_shows_exactly_what_was_sent_and_answered() {
     let path = format!("/v1/deliveries/{id}");
     let shown = shop.node.get("operator", &path).await.expect(200).json();
     let sent = &crm.seen()[0];
+    assert_eq!(shown["body"].as_str().unwrap().as_bytes(), sent.body);
+    let tried = &shown["attempts"][0];
+    assert_eq!(tried["answer"], r#"{"error": "this hook has moved"}"#);
     assert_eq!(
-        shown["request"]["headers"]["webhook-id"],
-        sent.header("webhook-id")
+        (&tried["http_status"], &tried["class"], &tried["ended"]),
+        (&json!(410), &json!("http_4xx"), &json!("gone_410"))
     );
+    assert!(tried["latency_ms"].is_u64() && tried["sent_at"].is_string());
+    assert_eq!(tried["body_sha256"], shown["body_sha256"]);
+    assert_eq!(tried["key_ids"], json!(["crm-1"]));
     assert_eq!(
-        shown["request"]["body"].as_str().unwrap().as_bytes(),
-        sent.body
-    );
-    assert_eq!(
-        shown["answers"][0]["text"],
-        r#"{"error": "this hook has moved"}"#
-    );
-    assert_eq!(
-        shown["attempts"][0]["what"], "DeliveryDeadLettered",
+        shown["history"][0]["what"], "DeliveryDeadLettered",
         "{shown:#}"
     );
 
@@ -165,7 +164,7 @@ async fn a_redrive_sends_the_same_again_once_and_says_who_wanted_it_and_why() {
 
     let path = format!("/v1/deliveries/{id}");
     let shown = shop.node.get("auditor", &path).await.expect(200).json();
-    let steps = shown["attempts"].as_array().unwrap();
+    let steps = shown["history"].as_array().unwrap();
     let redriven = steps
         .iter()
         .find(|step| step["what"] == "DeliveryRedriven")
@@ -260,7 +259,7 @@ async fn an_address_that_may_not_be_called_is_given_up_at_once() {
     world.pay('a').await;
     let rows = world.until("given up", all(QueueState::DeadLettered)).await;
     assert_eq!(
-        (rows[0].last_failure.as_deref(), world.sent()),
+        (rows[0].last_failure(), world.sent()),
         (Some("ssrf_blocked"), 1)
     );
 }
@@ -276,13 +275,20 @@ async fn a_refused_delivery_is_on_the_failed_list_in_minutes_and_holds_up_only_i
     let began = world.now();
     let rows = world.until("refused", all(QueueState::DeadLettered)).await;
     assert_eq!(
-        (rows[0].last_failure.as_deref(), crm.count()),
+        (rows[0].last_failure(), crm.count()),
         (Some("rejected_4xx"), 4)
     );
     assert!(world.now().since(began) < seconds(200));
     let detail = world.app.delivery(&shop(), &rows[0].id).await.unwrap();
-    assert_eq!((detail.outcomes.len(), detail.answers.len()), (4, 4));
-    assert_eq!(detail.answers[0].2, r#"{"error": "unknown order"}"#);
+    assert_eq!((detail.tries.len(), detail.history.len()), (4, 4));
+    for (n, tried) in (1..).zip(&detail.tries) {
+        assert_eq!((tried.attempt_no, tried.http_status), (n, Some(422)));
+        assert_eq!(tried.class, Some(FailureClass::Refused));
+        assert_eq!(
+            tried.answer.as_deref(),
+            Some(r#"{"error": "unknown order"}"#)
+        );
+    }
     assert_eq!(detail.body.unwrap().as_bytes(), crm.seen()[0].body);
 
     crm.answers(Reply::Status(200));
@@ -367,7 +373,7 @@ async fn a_delivery_that_kills_its_workers_is_quarantined() {
         .until("quarantined", all(QueueState::Quarantined))
         .await;
     assert_eq!(
-        (rows[0].last_failure.as_deref(), crm.count()),
+        (rows[0].last_failure(), crm.count()),
         (Some("crash_loop"), 0)
     );
     world.decide(&id, &Command::Redrive).await;
@@ -393,10 +399,7 @@ async fn what_waited_a_week_for_a_receiver_that_stayed_away_is_on_the_failed_lis
     world.clock.advance(seconds(8 * 24 * 3600));
     world.start_dispatcher();
     let rows = world.until("given up", any(QueueState::DeadLettered)).await;
-    assert!(
-        rows.iter()
-            .any(|row| row.last_failure.as_deref() == Some("max_age"))
-    );
+    assert!(rows.iter().any(|row| row.last_failure() == Some("max_age")));
     assert!(
         crm.count() >= 6,
         "it was probed once more before anything was given up"

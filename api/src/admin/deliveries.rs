@@ -2,6 +2,7 @@
 
 use domain::delivery::Command;
 use domain::ids::{DeliveryId, MerchantId, ReasonCode};
+use projections::ports::Cursor;
 use projections::views::delivery_queue::DeliveryRow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -26,17 +27,24 @@ pub struct DeliveryCommand {
 pub enum DeliveryAction {
     /// List them, newest first.
     List {
-        /// In this state.
-        state: Option<String>,
-        /// For this subscriber.
-        subscriber: Option<String>,
+        /// What the list is narrowed down to.
+        filter: DeliveryFilter,
+        /// The cursor of the page before.
+        after: Option<String>,
         /// How many.
         limit: u32,
     },
-    /// One with its body and outcomes.
+    /// One with its body, its tries and its history.
     Show {
         /// Which.
         id: DeliveryId,
+    },
+    /// The exact request of one.
+    Request {
+        /// Which.
+        id: DeliveryId,
+        /// Signed afresh.
+        signed: bool,
     },
     /// Start its schedule again.
     Redrive {
@@ -62,27 +70,29 @@ pub(super) async fn execute(
     let DeliveryCommand { merchant, action } = command;
     match action {
         DeliveryAction::List {
-            state,
-            subscriber,
+            filter,
+            after,
             limit,
         } => {
-            let filter = DeliveryFilter {
-                state,
-                subscriber,
-                subject: None,
-            };
+            let bad = || AdminError("--after is what a page said was next".to_owned());
+            let after = after.map(|text| Cursor::parse(&text).ok_or_else(bad));
             let page = app
-                .list_deliveries(&merchant, &filter, None, limit as usize)
+                .list_deliveries(&merchant, &filter, after.transpose()?, limit as usize)
                 .await?;
-            Ok(page.rows.iter().map(row).collect())
+            let rows: Vec<Value> = page.rows.iter().map(row).collect();
+            Ok(json!({ "deliveries": rows, "next": page.next.map(|next| next.to_string()) }))
         }
         DeliveryAction::Show { id } => {
             let detail = app.delivery(&merchant, &id).await?;
             let mut shown = row(&detail.row);
             shown["body"] = json!(detail.body);
-            shown["outcomes"] = Value::Array(detail.outcomes);
-            shown["answers"] = json!(detail.answers);
+            shown["attempts"] = json!(detail.tries);
+            shown["history"] = Value::Array(detail.history);
             Ok(shown)
+        }
+        DeliveryAction::Request { id, signed } => {
+            let request = app.exact_request(&merchant, &id, signed).await?;
+            Ok(json!(request))
         }
         DeliveryAction::Redrive { id, reason } => {
             let after = app
@@ -102,7 +112,7 @@ pub(super) async fn execute(
 fn row(row: &DeliveryRow) -> Value {
     json!({
         "id": row.id, "subscriber": row.subscriber, "event": row.name, "subject": row.subject, "state": row.state,
-        "attempts": row.attempts, "generation": row.generation, "last_failure": row.last_failure,
+        "attempts": row.attempts, "generation": row.generation, "class": row.class, "reason": row.reason, "last_failure": row.last_failure(),
         "last_status": row.last_status, "next_try_at": row.next_try_at, "created_at": row.created_at,
     })
 }

@@ -1,4 +1,4 @@
-//! Clients, secrets, deliveries: sent to the running server, or done in the data folder.
+//! Clients and secrets: sent to the running server, or done in the data folder.
 
 use std::io::Read;
 use std::path::Path;
@@ -9,10 +9,9 @@ use domain::payment::evidence::Mode;
 use domain::ports::SecretPurpose;
 use serde_json::Value;
 
-use super::args::{Clients, Deliveries, Global, Secrets};
+use super::args::{Clients, Global, Secrets};
 use super::out::{Failure, Out};
 use super::serve::{of_start, settings};
-use crate::admin::deliveries::{DeliveryAction, DeliveryCommand};
 use crate::admin::{AdminCommand, execute, socket};
 use crate::compose;
 use crate::config::Settings;
@@ -128,60 +127,7 @@ pub(super) async fn secrets(global: &Global, out: &Out, command: Secrets) -> Res
     Ok(())
 }
 
-pub(super) async fn deliveries(
-    global: &Global,
-    out: &Out,
-    command: Deliveries,
-) -> Result<(), Failure> {
-    let settings = settings(global, out)?.settings;
-    let list = matches!(command, Deliveries::List { .. });
-    let (merchant, action) = match command {
-        Deliveries::List {
-            merchant,
-            state,
-            subscriber,
-            limit,
-        } => {
-            known_merchant(&settings, &merchant)?;
-            let list = DeliveryAction::List {
-                state,
-                subscriber,
-                limit,
-            };
-            (merchant, list)
-        }
-        Deliveries::Show { id, merchant } => (merchant, DeliveryAction::Show { id }),
-        Deliveries::Redrive {
-            id,
-            merchant,
-            reason,
-        } => (merchant, DeliveryAction::Redrive { id, reason }),
-        Deliveries::Abandon {
-            id,
-            merchant,
-            reason,
-        } => (merchant, DeliveryAction::Abandon { id, reason }),
-    };
-    let command = AdminCommand::Delivery(DeliveryCommand { merchant, action });
-    let answer = send(global, &settings, command).await?;
-    if list {
-        let columns = [
-            "id",
-            "subscriber",
-            "event",
-            "subject",
-            "state",
-            "attempts",
-            "last_failure",
-        ];
-        out.list(&columns, &answer);
-    } else {
-        out.one(&answer);
-    }
-    Ok(())
-}
-
-fn known_merchant<'s>(
+pub(super) fn known_merchant<'s>(
     settings: &'s Settings,
     merchant: &MerchantId,
 ) -> Result<&'s MerchantConfig, Failure> {

@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use domain::ids::{
-    ClientId, DeliveryId, KeyId, MerchantId, OperatorId, ReasonCode, ScenarioId, SubscriberId,
-};
+use domain::ids::{ClientId, KeyId, MerchantId, OperatorId, ScenarioId, SubscriberId};
 
 /// Counterfoil: the one place that decides whether an order is paid.
 #[derive(Parser)]
@@ -80,7 +78,7 @@ Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder,
     Subscribers(super::subscribers::Subscribers),
     /// Deliveries: the failed list, redrive, abandon.
     #[command(subcommand)]
-    Deliveries(Deliveries),
+    Deliveries(super::deliveries::Deliveries),
     /// Exceptions: the review list, one in full, assign, resolve.
     #[command(subcommand)]
     Exceptions(super::exceptions::Exceptions),
@@ -198,58 +196,6 @@ pub(super) enum Secrets {
         /// Whose.
         #[arg(long)]
         merchant: MerchantId,
-    },
-}
-
-#[derive(Subcommand)]
-pub(super) enum Deliveries {
-    /// List deliveries, newest first.
-    #[command(
-        after_help = "Example: counterfoil deliveries list --merchant shop --state dead_lettered"
-    )]
-    List {
-        /// Whose.
-        #[arg(long)]
-        merchant: MerchantId,
-        /// How it stands.
-        #[arg(long, value_parser = ["due", "held", "delivered", "dead_lettered", "quarantined", "abandoned", "acknowledged"])]
-        state: Option<String>,
-        /// For this subscriber.
-        #[arg(long)]
-        subscriber: Option<String>,
-        /// How many.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
-        limit: u32,
-    },
-    /// One delivery with its exact body and its outcomes.
-    Show {
-        /// Which.
-        id: DeliveryId,
-        /// Whose.
-        #[arg(long)]
-        merchant: MerchantId,
-    },
-    /// Start a failed delivery's schedule again.
-    Redrive {
-        /// Which.
-        id: DeliveryId,
-        /// Whose.
-        #[arg(long)]
-        merchant: MerchantId,
-        /// A short code for why.
-        #[arg(long)]
-        reason: ReasonCode,
-    },
-    /// Give a delivery up.
-    Abandon {
-        /// Which.
-        id: DeliveryId,
-        /// Whose.
-        #[arg(long)]
-        merchant: MerchantId,
-        /// A short code for why.
-        #[arg(long)]
-        reason: ReasonCode,
     },
 }
 

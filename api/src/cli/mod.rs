@@ -6,6 +6,7 @@ mod admin;
 mod args;
 mod bench;
 mod config;
+mod deliveries;
 mod demo;
 mod events;
 mod exceptions;
@@ -56,7 +57,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Operators(command) => operators::run(global, out, command).await,
         Command::Secrets(command) => admin::secrets(global, out, command).await,
         Command::Subscribers(command) => subscribers::run(global, out, command).await,
-        Command::Deliveries(command) => admin::deliveries(global, out, command).await,
+        Command::Deliveries(command) => deliveries::run(global, out, command).await,
         Command::Exceptions(command) => exceptions::run(global, out, command).await,
         Command::Config(command) => config::run(global, out, command).await,
         Command::Events(command) => events::run(global, out, command).await,

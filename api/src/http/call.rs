@@ -3,6 +3,7 @@
 
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use domain::access::scope::Scope;
 use domain::idempotency::{Idempotency, KeyScope};
 use domain::ids::{CorrelationId, IdempotencyKey};
 use serde_json::{Value, json};
@@ -49,6 +50,21 @@ impl Call {
             key,
             correlation_id: None,
         })
+    }
+
+    /// Refuses a caller who lacks a scope that only a part of the route needs, and leaves a trace of it.
+    ///
+    /// # Errors
+    /// [`Problem`] `forbidden`.
+    pub async fn needs(&self, state: &HttpState, scope: Scope) -> Result<(), Problem> {
+        if self.caller.may(scope) {
+            return Ok(());
+        }
+        let lacking = scope.as_str();
+        let route = format!("{} {}", self.spec.method, self.spec.path);
+        state.app.note_denied(&self.caller, &route, lacking).await;
+        let detail = format!("this caller lacks the scope {lacking}");
+        Err(Problem::new(&problem::FORBIDDEN).detail(detail))
     }
 
     /// The circumstances of a command. `command` is the parsed body, `target` the ids in the path.

@@ -111,6 +111,8 @@ fn route(op: Op) -> Route {
         Op::ResumeSubscriber => web::post().to(subscribers::resume),
         Op::ListDeliveries => web::get().to(deliveries::list),
         Op::ReadDelivery => web::get().to(deliveries::read),
+        Op::DeliveriesOfRequest => web::get().to(deliveries::of_request),
+        Op::ReadDeliveryRequest => web::get().to(deliveries::exact_request),
         Op::RedriveDelivery => web::post().to(deliveries::redrive),
         Op::AbandonDelivery => web::post().to(deliveries::abandon),
         Op::ListProjections => web::get().to(operations::projections),

@@ -1,5 +1,6 @@
 //! JSON Schemas of the bodies and answers, by the names that the table of routes uses.
 
+mod deliveries;
 mod exceptions;
 mod outbound;
 mod overrides;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 pub fn schemas() -> Value {
     let groups = [
         common(),
+        deliveries::schemas(),
         exceptions::schemas(),
         outbound::schemas(),
         overrides::schemas(),

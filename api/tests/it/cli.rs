@@ -256,7 +256,7 @@ fn a_secret_for_a_name_that_is_not_configured_is_refused_and_the_known_ones_are_
         ),
         (
             "deliveries list --merchant shop --state lost",
-            "[possible values: due, held, delivered, dead_lettered, quarantined, abandoned, acknowledged]",
+            "[possible values: due, held, delivered, dead_lettered, quarantined, abandoned, acknowledged, subscriber_removed]",
         ),
         (
             "secrets list --merchant shep",

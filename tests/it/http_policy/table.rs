@@ -39,6 +39,8 @@ pub(super) const KEYS: &str = "/v1/subscribers/{id}/keys";
 pub(super) const BACKFILLS: &str = "/v1/subscribers/{id}/backfills";
 pub(super) const DELIVERIES: &str = "/v1/deliveries";
 pub(super) const DELIVERY: &str = "/v1/deliveries/{id}";
+pub(super) const OF_REQUEST: &str = "/v1/payment-requests/{id}/deliveries";
+pub(super) const DELIVERY_REQUEST: &str = "/v1/deliveries/{id}/request";
 pub(super) const REDRIVE: &str = "/v1/deliveries/{id}/redrive";
 pub(super) const ABANDON: &str = "/v1/deliveries/{id}/abandon";
 pub(super) const SCHEMA: &str = "/schemas/{file}";
@@ -108,6 +110,8 @@ pub(super) const MAY: [(&str, &[Route]); 7] = [
             ("POST", RESUME),
             ("GET", DELIVERIES),
             ("GET", DELIVERY),
+            ("GET", OF_REQUEST),
+            ("GET", DELIVERY_REQUEST),
             ("POST", REDRIVE),
             ("POST", ABANDON),
         ],
@@ -151,6 +155,8 @@ pub(super) const MAY: [(&str, &[Route]); 7] = [
             ("GET", SUBSCRIBER),
             ("GET", DELIVERIES),
             ("GET", DELIVERY),
+            ("GET", OF_REQUEST),
+            ("GET", DELIVERY_REQUEST),
         ],
     ),
     (
@@ -174,6 +180,8 @@ pub(super) const MAY: [(&str, &[Route]); 7] = [
             ("POST", TEST),
             ("GET", DELIVERIES),
             ("GET", DELIVERY),
+            ("GET", OF_REQUEST),
+            ("GET", DELIVERY_REQUEST),
         ],
     ),
 ];

@@ -1,9 +1,14 @@
-//! Deliveries: the failed list, one in full, redrive and abandon.
+//! Deliveries: the failed list, one in full, its exact request, redrive and abandon.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::delivery::Command;
-use domain::ids::{DeliveryId, ReasonCode};
+use domain::access::scope::Scope;
+use domain::delivery::event::FailureClass;
+use domain::delivery::{Command, FailedWhy};
+use domain::ids::{DeliveryId, ReasonCode, SubscriberId};
+use domain::time::Timestamp;
 use projections::views::delivery_queue::{DeliveryRow, QueueState};
 use serde_json::{Value, json};
 
@@ -13,42 +18,91 @@ use super::super::fields;
 use super::super::problem::{self, Problem};
 use super::super::state::{HttpState, query};
 use super::events::{limit, parameter};
-use super::requests::cursor;
+use super::requests::{cursor, request_id};
 use crate::app::deliveries::DeliveryFilter;
 
-/// `GET /v1/deliveries?state=&subscriber=&payment_request_id=&cursor=&limit=`
+/// `GET /v1/deliveries?state=&subscriber=&class=&reason=&payment_request_id=&since=&until=&cursor=&limit=`
 pub async fn list(
     request: HttpRequest,
     call: Call,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
     let query = query(&request);
-    if let Some(wanted) = query.get("state")
-        && !QueueState::ALL.iter().any(|known| known.as_str() == wanted)
-    {
-        return Err(parameter("state", "is not a state of deliveries"));
-    }
+    let filter = filter(&query)?;
+    page(&query, &filter, &call, &state).await
+}
+
+/// `GET /v1/payment-requests/{id}/deliveries`: the same for one payment request, which must exist.
+pub async fn of_request(
+    request: HttpRequest,
+    path: Path<String>,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    let id = request_id(path)?;
+    state.app.visible_request(&call.caller, &id).await?;
+    let query = query(&request);
     let filter = DeliveryFilter {
-        state: query.get("state").cloned(),
-        subscriber: query.get("subscriber").cloned(),
-        subject: query.get("payment_request_id").cloned(),
+        subject: Some(id.to_string()),
+        ..filter(&query)?
     };
-    let after = cursor(query.get("cursor"))?;
-    let page = state
-        .app
-        .list_deliveries(
-            &call.caller.merchant,
-            &filter,
-            after,
-            limit(query.get("limit"))?,
-        )
-        .await?;
+    page(&query, &filter, &call, &state).await
+}
+
+async fn page(
+    query: &BTreeMap<String, String>,
+    filter: &DeliveryFilter,
+    call: &Call,
+    state: &HttpState,
+) -> Result<HttpResponse, Problem> {
+    let (after, limit) = (cursor(query.get("cursor"))?, limit(query.get("limit"))?);
+    let merchant = &call.caller.merchant;
+    let page = state.app.list_deliveries(merchant, filter, after, limit);
+    let page = page.await?;
     let rows: Vec<Value> = page.rows.iter().map(shown).collect();
     let next = page.next.map(|cursor| cursor.to_string());
     Ok(HttpResponse::Ok().json(json!({ "deliveries": rows, "next": next })))
 }
 
-/// `GET /v1/deliveries/{id}`: the exact body, the outcomes, and what the receiver answered.
+fn filter(query: &BTreeMap<String, String>) -> Result<DeliveryFilter, Problem> {
+    let subscriber = match query.get("subscriber") {
+        Some(name) => Some(
+            SubscriberId::parse(name.as_str())
+                .map_err(|error| parameter("subscriber", &error.to_string()))?,
+        ),
+        None => None,
+    };
+    Ok(DeliveryFilter {
+        states: words(query, "state", QueueState::parse)?,
+        subscriber,
+        subject: query.get("payment_request_id").cloned(),
+        classes: words(query, "class", FailureClass::parse)?,
+        reasons: words(query, "reason", FailedWhy::parse)?,
+        since: time(query, "since")?,
+        until: time(query, "until")?,
+    })
+}
+
+/// One word, or several with commas between them.
+fn words<T: Ord>(
+    query: &BTreeMap<String, String>,
+    name: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<BTreeSet<T>, Problem> {
+    let words = query.get(name).into_iter().flat_map(|all| all.split(','));
+    let read = |word| {
+        parse(word).ok_or_else(|| parameter(name, &format!("is not a {name} of deliveries")))
+    };
+    words.map(read).collect()
+}
+
+fn time(query: &BTreeMap<String, String>, name: &str) -> Result<Option<Timestamp>, Problem> {
+    let read =
+        |text: &String| Timestamp::parse(text).map_err(|error| parameter(name, &error.to_string()));
+    query.get(name).map(read).transpose()
+}
+
+/// `GET /v1/deliveries/{id}`: the exact body, every try with what came back, and who decided what.
 pub async fn read(
     path: Path<String>,
     call: Call,
@@ -58,20 +112,39 @@ pub async fn read(
         .app
         .delivery(&call.caller.merchant, &id(path)?)
         .await?;
-    let answers: Vec<Value> = detail
-        .answers
-        .iter()
-        .map(|(generation, attempt_no, text)| json!({ "generation": generation, "attempt_no": attempt_no, "text": text }))
-        .collect();
     let mut shown = shown(&detail.row);
-    shown["request"] = json!({
-        "headers": { "content-type": "application/cloudevents+json; charset=utf-8", "webhook-id": detail.row.id },
-        "body": detail.body,
-        "body_sha256": detail.row.body_sha256,
-    });
-    shown["attempts"] = Value::Array(detail.outcomes);
-    shown["answers"] = Value::Array(answers);
+    shown["body"] = json!(detail.body);
+    shown["body_sha256"] = json!(detail.row.body_sha256);
+    shown["attempts"] = json!(detail.tries);
+    shown["history"] = Value::Array(detail.history);
     Ok(HttpResponse::Ok().json(shown))
+}
+
+/// `GET /v1/deliveries/{id}/request?signed=`: the exact request. One that can be sent needs the scope
+/// to operate, since whoever has it can send it.
+pub async fn exact_request(
+    request: HttpRequest,
+    path: Path<String>,
+    call: Call,
+    state: Data<HttpState>,
+) -> Result<HttpResponse, Problem> {
+    let id = id(path)?;
+    let signed = match query(&request).get("signed").map(String::as_str) {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(parameter("signed", "must be true or false")),
+    };
+    if signed {
+        call.needs(&state, Scope::DeliveriesOperate).await?;
+        tracing::info!(delivery = %id, by = %call.caller.actor().display(), "delivery.request_signed");
+    }
+    let shown = state
+        .app
+        .exact_request(&call.caller.merchant, &id, signed)
+        .await?;
+    Ok(HttpResponse::Ok()
+        .insert_header(("cache-control", "no-store"))
+        .json(shown))
 }
 
 /// `POST /v1/deliveries/{id}/redrive`
@@ -137,7 +210,7 @@ fn shown(row: &DeliveryRow) -> Value {
         "id": row.id, "subscriber": row.subscriber, "event": row.name, "event_id": row.event_id,
         "subject": row.subject, "state": row.state, "generation": row.generation, "attempts": row.attempts,
         "next_try_at": matches!(row.state, QueueState::Due).then_some(row.next_try_at),
-        "last_failure": row.last_failure, "last_status": row.last_status, "created_at": row.created_at,
+        "class": row.class, "reason": row.reason, "last_failure": row.last_failure(), "last_status": row.last_status, "created_at": row.created_at,
         "delivered_at": row.delivered_at,
     })
 }

@@ -32,15 +32,7 @@ pub(super) fn schemas() -> Value {
             "keys": { "type": "array", "items": { "type": "object" } },
             "signing_secret": text("Shown once, in the answer that made it."), "public_key": text("Of a new key pair.")
         })),
-        "SubscriberList": list("subscribers"),
-        "Delivery": answer(&["id", "state"], json!({
-            "id": text("dlv_..."), "state": text("due, held, delivered, dead_lettered, quarantined, abandoned or acknowledged (fetched).")
-        })),
-        "DeliveryDetail": answer(&["id", "state"], json!({
-            "id": text("dlv_..."), "state": text("As in the list."), "request": { "type": "object" },
-            "attempts": { "type": "array", "items": { "type": "object" } }
-        })),
-        "DeliveryList": list("deliveries")
+        "SubscriberList": list("subscribers")
     })
 }
 

@@ -11,16 +11,16 @@ use domain::delivery::{Answer, Command, Delivery, Failure, State};
 use domain::digest::Digest32;
 use domain::pan::holds_card_number;
 use domain::ports::{HttpOut, OutAnswer, OutRequest};
-use domain::subscriber::{PausedWhy, Subscriber};
-use domain::time::Timestamp;
+use domain::subscriber::PausedWhy;
 use projections::ports::Excerpt;
 use projections::views::delivery_queue::DeliveryRow;
 
 use crate::app::App;
 use crate::app::context::Context;
+use crate::app::deliveries::headers_of;
 use crate::app::error::AppError;
 use crate::app::recorder::Folded;
-use crate::app::subscribers::{LiveKey, signed_headers};
+use crate::app::subscribers::signed_headers;
 
 /// Actor of the outcomes.
 const ENTRY: &str = "work::deliver";
@@ -132,16 +132,25 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
     let sent = if keys.is_empty() {
         Err(Failure::NoKey)
     } else {
-        http.send(request(app, (&subscriber, url), row, &keys, &body, sent_at))
-            .await
-            .map_err(Failure::Http)
+        let next = (row.generation, row.attempts + 1);
+        let signed = signed_headers(&keys, &row.id, &body, sent_at);
+        let request = OutRequest {
+            method: "POST",
+            url: url.clone(),
+            headers: headers_of(&subscriber, row, next, signed),
+            body: body.clone().into_bytes(),
+            deadline: DEADLINE,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        };
+        http.send(request).await.map_err(Failure::Http)
     };
     let latency = app.recorder.clock().monotonic().saturating_sub(started);
     metrics::histogram!("counterfoil_delivery_seconds", "subscriber" => subscriber.id.to_string())
         .record(latency);
-    if let Ok(answer) = &sent {
-        keep_excerpt(app, row, answer).await;
-    }
+    let answer_commitment = match &sent {
+        Ok(answer) => keep_excerpt(app, row, answer).await,
+        Err(_) => None,
+    };
     let now = app.recorder.now();
     let wish = sent.as_ref().ok();
     let wish = wish.and_then(|answer| answer.retry_after(now));
@@ -156,6 +165,8 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
         sent_at,
         body_sha256: Digest32::sha256(&[body.as_bytes()]),
         key_ids: keys.into_iter().map(|(key_id, _)| key_id).collect(),
+        endpoint_url_sha256: Digest32::sha256(&[url.as_bytes()]),
+        answer_commitment,
         receiver_ref: sent.as_ref().ok().and_then(receiver_ref),
     };
     let refused_tries = subscriber.policy.refused_tries;
@@ -181,49 +192,6 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
     } else {
         Attempted::Failed { cool_down }
     })
-}
-
-/// Headers are those of Standard Webhooks; the time is that of this try, the id that of the delivery.
-fn request(
-    app: &App,
-    (subscriber, url): (&Subscriber, String),
-    row: &DeliveryRow,
-    keys: &[LiveKey],
-    body: &str,
-    sent_at: Timestamp,
-) -> OutRequest {
-    let mut span = [0; 8];
-    app.recorder.entropy().fill(&mut span);
-    let trace = row.event_id.to_string().replace('-', "");
-    let headers = [
-        (
-            "user-agent",
-            concat!("counterfoil/", env!("CARGO_PKG_VERSION")).to_owned(),
-        ),
-        ("counterfoil-attempt", (row.attempts + 1).to_string()),
-        ("counterfoil-generation", row.generation.to_string()),
-        (
-            "traceparent",
-            format!("00-{trace}-{:016x}-01", u64::from_be_bytes(span).max(1)),
-        ),
-    ];
-    let own = subscriber
-        .headers
-        .iter()
-        .map(|(name, value)| (name, value.to_owned()));
-    OutRequest {
-        method: "POST",
-        url,
-        headers: signed_headers(keys, &row.id, body, sent_at)
-            .into_iter()
-            .chain(headers)
-            .chain(own)
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-        body: body.as_bytes().to_vec(),
-        deadline: DEADLINE,
-        answer_bytes_max: ANSWER_BYTES_MAX,
-    }
 }
 
 /// Records an outcome, and waits a while for a store that is away. False: it could not be recorded.
@@ -265,8 +233,8 @@ fn receiver_ref(answer: &OutAnswer) -> Option<String> {
     ((1..=64).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
 }
 
-/// What operators may read of an answer.
-async fn keep_excerpt(app: &App, row: &DeliveryRow, answer: &OutAnswer) {
+/// Keeps what operators may read of an answer, and gives what the log says of it.
+async fn keep_excerpt(app: &App, row: &DeliveryRow, answer: &OutAnswer) -> Option<Digest32> {
     let mut nonce = [0; 32];
     app.recorder.entropy().fill(&mut nonce);
     let excerpt = Excerpt {
@@ -277,8 +245,12 @@ async fn keep_excerpt(app: &App, row: &DeliveryRow, answer: &OutAnswer) {
         bytes: excerpt_of(&answer.body).into_bytes(),
         at: app.recorder.now(),
     };
-    if let Err(error) = app.ops.put_excerpt(&excerpt).await {
-        tracing::info!(delivery = %row.id, error = %error, "delivery.excerpt_lost");
+    match app.ops.put_excerpt(&excerpt).await {
+        Ok(()) => Some(Digest32::sha256(&[&nonce, &excerpt.bytes])),
+        Err(error) => {
+            tracing::info!(delivery = %row.id, error = %error, "delivery.excerpt_lost");
+            None
+        }
     }
 }
 

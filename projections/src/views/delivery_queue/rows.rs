@@ -136,10 +136,9 @@ impl QueueState {
     pub(super) fn holds(self) -> bool {
         match self {
             Self::Due | Self::Held | Self::DeadLettered | Self::Quarantined => true,
-            Self::Delivered
-            | Self::Abandoned
-            | Self::Acknowledged
-            | Self::SubscriberRemoved => false,
+            Self::Delivered | Self::Abandoned | Self::Acknowledged | Self::SubscriberRemoved => {
+                false
+            }
         }
     }
 
@@ -147,10 +146,9 @@ impl QueueState {
         match self {
             Self::Due | Self::Held => Some(Stage::Pending),
             Self::DeadLettered | Self::Quarantined => Some(Stage::Failed),
-            Self::Delivered
-            | Self::Abandoned
-            | Self::Acknowledged
-            | Self::SubscriberRemoved => None,
+            Self::Delivered | Self::Abandoned | Self::Acknowledged | Self::SubscriberRemoved => {
+                None
+            }
         }
     }
 }

@@ -1,46 +1,30 @@
 //! Deliveries: the failed list, one delivery in full, redrive and abandon, and what a try came to.
 
+mod curl;
+mod detail;
+mod filter;
+mod request;
+
 use domain::delivery::event::Pair;
 use domain::delivery::{self, Command, Delivery};
 use domain::ids::{DeliveryId, MerchantId, ReasonCode};
 use domain::ports::AppendError;
-use domain::stream::{StreamId, Version};
+use domain::stream::StreamId;
+use domain::subscriber;
 use domain::time::Timestamp;
 use projections::ports::{Cursor, Test, ViewQuery};
 use projections::read::TypedPage;
 use projections::views::delivery_queue::{self, BodyRow, DeliveryRow};
-use serde_json::Value;
 
+pub use self::detail::{DeliveryDetail, Try};
+pub use self::filter::DeliveryFilter;
+pub use self::request::{ComparedTry, ExactRequest, Header, headers_of};
 use super::App;
 use super::context::Context;
 use super::error::AppError;
 use super::recorder::{Decision, Draft, Folded, RecordFailure};
 
 const DECIDE_AGAIN_MAX: u32 = 8;
-
-/// What a list of deliveries is narrowed down to.
-#[derive(Debug, Clone, Default)]
-pub struct DeliveryFilter {
-    /// In this state.
-    pub state: Option<String>,
-    /// For this subscriber.
-    pub subscriber: Option<String>,
-    /// About this payment request.
-    pub subject: Option<String>,
-}
-
-/// A delivery with all that is known of it.
-#[derive(Debug, Clone)]
-pub struct DeliveryDetail {
-    /// Its row.
-    pub row: DeliveryRow,
-    /// The exact body.
-    pub body: Option<String>,
-    /// Its outcomes, as they were recorded.
-    pub outcomes: Vec<Value>,
-    /// What the receiver answered, cut: (generation, try, text).
-    pub answers: Vec<(u32, u32, String)>,
-}
 
 impl App {
     /// Deliveries of a merchant, newest first.
@@ -54,17 +38,7 @@ impl App {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<TypedPage<DeliveryRow>, AppError> {
-        let mut query = ViewQuery::first(limit).equal("merchant", merchant.as_str());
-        for (column, value) in [
-            ("state", &filter.state),
-            ("subscriber", &filter.subscriber),
-            ("subject", &filter.subject),
-        ] {
-            if let Some(value) = value {
-                query = query.equal(column, value.as_str());
-            }
-        }
-        let query = query.order_by("created_at").descending().after(after);
+        let query = filter.query(merchant, limit).after(after);
         Ok(self
             .reader::<DeliveryRow>(delivery_queue::SPEC)
             .query(&query)
@@ -125,45 +99,6 @@ impl App {
         Ok(body.map(|body| body.text))
     }
 
-    /// A delivery of the merchant with its body, outcomes and answers.
-    ///
-    /// # Errors
-    /// [`AppError::NotFound`].
-    pub async fn delivery(
-        &self,
-        merchant: &MerchantId,
-        id: &DeliveryId,
-    ) -> Result<DeliveryDetail, AppError> {
-        let row = self.delivery_row(merchant, id).await?;
-        let body = self.delivery_body(&row).await?;
-        let stream = StreamId::delivery(id);
-        let recorded = self
-            .recorder
-            .store()
-            .read_stream(&stream, Version::FIRST, 1000)
-            .await?;
-        let mut outcomes = vec![];
-        for event in recorded {
-            let envelope = event.envelope().map_err(AppError::bug)?;
-            outcomes.push(serde_json::json!({
-                "what": envelope.event_type, "when": envelope.recorded_at, "who": envelope.actor.display(),
-                "why": envelope.reason.map(|reason| reason.code), "data": envelope.data,
-            }));
-        }
-        let excerpts = self.ops.excerpts(id).await.map_err(AppError::bug)?;
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let answers = excerpts
-            .into_iter()
-            .map(|e| (e.generation, e.attempt_no, text(e.bytes)))
-            .collect();
-        Ok(DeliveryDetail {
-            row,
-            body,
-            outcomes,
-            answers,
-        })
-    }
-
     async fn delivery_row(
         &self,
         merchant: &MerchantId,
@@ -200,6 +135,9 @@ impl App {
                     Replay::Different => return Err(AppError::IdempotencyMismatch),
                 }
             }
+            if *command == Command::Redrive {
+                self.must_not_be_removed(&row).await?;
+            }
             let reason = Some(reason.clone());
             match self
                 .append_outcome(&row, folded, context, command, reason)
@@ -210,6 +148,15 @@ impl App {
             }
         }
         Err(AppError::Contended)
+    }
+
+    /// What is redriven for a subscriber that is gone would never be sent.
+    async fn must_not_be_removed(&self, row: &DeliveryRow) -> Result<(), AppError> {
+        match self.subscriber(&row.merchant, &row.subscriber).await {
+            Ok(_) => Ok(()),
+            Err(AppError::NotFound { .. }) => Err(subscriber::Refusal::Removed.into()),
+            Err(other) => Err(other),
+        }
     }
 
     /// A delivery's own stream.
