@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 /// First release that does not lose committed pages when the write-ahead log is reset under a
@@ -307,6 +308,11 @@ impl Settings<'_> {
     }
 
     fn harden(&self, cache_mebibytes: u32) -> Result<(), OpenError> {
+        // Otherwise a statement with a bound limit is prepared again at every use, in the hope of a
+        // better plan for that number.
+        self.connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+            .map_err(|e| self.error(e))?;
         self.set("foreign_keys", "1")?;
         self.set("trusted_schema", "0")?;
         self.set("cell_size_check", "1")?;

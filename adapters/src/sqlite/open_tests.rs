@@ -1,3 +1,5 @@
+use rusqlite::StatementStatus;
+
 use super::*;
 
 const ONE: Schema = Schema {
@@ -207,4 +209,21 @@ fn settings_that_safety_depends_on_hold() {
             ..
         })
     ));
+}
+
+#[test]
+fn a_statement_with_a_bound_limit_is_prepared_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let writer = open_writer(&path, &ONE, Durability::Full).unwrap();
+    let reader = open_reader(&path, &ONE).unwrap();
+    for connection in [&writer, &reader] {
+        let mut statement = connection
+            .prepare("select 1 from sqlite_schema order by name limit ?1")
+            .unwrap();
+        for limit in 1..=3_i64 {
+            statement.query_row((limit,), |_| Ok(())).unwrap();
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 }
