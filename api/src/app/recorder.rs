@@ -195,14 +195,29 @@ impl Recorder {
         until: Option<Version>,
         evolve: impl Fn(Option<S>, &E) -> Option<S>,
     ) -> Result<Folded<S>, AppError> {
-        const PAGE: usize = 1000;
-        let mut folded = Folded {
+        let nothing = Folded {
             state: None,
             version: None,
             position: None,
             replays: Replays::default(),
         };
-        let mut from = Version::FIRST;
+        self.fold_on(nothing, stream, until, evolve).await
+    }
+
+    /// Reads and folds what came after `folded`: as [`Recorder::fold`], for whoever asks for the same
+    /// stream again and again.
+    ///
+    /// # Errors
+    /// As [`Recorder::fold`].
+    pub async fn fold_on<E: DomainEvent, S>(
+        &self,
+        mut folded: Folded<S>,
+        stream: &StreamId,
+        until: Option<Version>,
+        evolve: impl Fn(Option<S>, &E) -> Option<S>,
+    ) -> Result<Folded<S>, AppError> {
+        const PAGE: usize = 1000;
+        let mut from = folded.version.map_or(Version::FIRST, Version::next);
         loop {
             let page = self.store.read_stream(stream, from, PAGE).await?;
             let full = page.len() == PAGE;

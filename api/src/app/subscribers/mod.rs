@@ -18,7 +18,7 @@ pub use self::terms::{Destination, NewSubscriber, PolicyChange, SubscriberChange
 use super::App;
 use super::context::Context;
 use super::error::AppError;
-use super::recorder::{Decision, Draft, RecordFailure};
+use super::recorder::{Decision, Draft, Folded, RecordFailure};
 
 const DECIDE_AGAIN_MAX: u32 = 8;
 
@@ -249,6 +249,24 @@ impl App {
             .state
             .filter(|known| known.merchant == *merchant && !known.removed);
         found.ok_or(AppError::NotFound { what: "subscriber" })
+    }
+
+    /// What is known of a subscriber by now, whosever it is and whether it is removed or not; goes on
+    /// from what the caller knew before.
+    ///
+    /// # Errors
+    /// Outages.
+    pub async fn subscriber_since(
+        &self,
+        id: &SubscriberId,
+        before: Option<Folded<Subscriber>>,
+    ) -> Result<Folded<Subscriber>, AppError> {
+        let stream = StreamId::subscriber(id);
+        let evolve = subscriber::evolve;
+        match before {
+            Some(before) => self.recorder.fold_on(before, &stream, None, evolve).await,
+            None => self.recorder.fold(&stream, None, evolve).await,
+        }
     }
 
     /// Every subscriber of every merchant with its breaker, in the order of their names.

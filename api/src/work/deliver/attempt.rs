@@ -15,6 +15,7 @@ use domain::subscriber::PausedWhy;
 use projections::ports::Excerpt;
 use projections::views::delivery_queue::DeliveryRow;
 
+use super::known::Known;
 use crate::app::App;
 use crate::app::context::Context;
 use crate::app::deliveries::headers_of;
@@ -59,13 +60,14 @@ pub(super) enum Attempted {
     Unrecorded,
 }
 
-/// Tries `row` once.
+/// Tries `row` once. What the subscriber is by now is asked of `known`.
 ///
 /// # Errors
 /// Outages before anything was sent.
 pub(super) async fn attempt(
     app: &App,
     http: &dyn HttpOut,
+    known: &Known,
     row: &DeliveryRow,
 ) -> Result<Attempted, AppError> {
     let key = format!("delivery:{}", row.id);
@@ -78,7 +80,7 @@ pub(super) async fn attempt(
         tracing::error!(delivery = %row.id, epoch = lease.epoch, "delivery.crash_loop");
         stop_trying(app, row, &Command::Quarantine(OurFault::CrashLoop)).await
     } else {
-        send(app, http, row).await
+        send(app, http, known, row).await
     };
     // Whoever comes here did not crash. A lease that is not given back runs out by itself.
     let _ = app.ops.finish(&lease).await;
@@ -104,7 +106,12 @@ async fn stop_trying(
     Ok(Attempted::Skipped)
 }
 
-async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attempted, AppError> {
+async fn send(
+    app: &App,
+    http: &dyn HttpOut,
+    known: &Known,
+    row: &DeliveryRow,
+) -> Result<Attempted, AppError> {
     // The row is a hint: the delivery's own stream decides, and the subscriber's.
     let folded = app.fold_delivery(&row.id).await?;
     let open = folded
@@ -114,10 +121,10 @@ async fn send(app: &App, http: &dyn HttpOut, row: &DeliveryRow) -> Result<Attemp
     if !open || folded.version != row.outcome_version {
         return Ok(Attempted::Skipped);
     }
-    let subscriber = match app.subscriber(&row.merchant, &row.subscriber).await {
-        Ok(subscriber) if subscriber.paused.is_none() => subscriber,
-        Ok(_) | Err(AppError::NotFound { .. }) => return Ok(Attempted::Skipped),
-        Err(other) => return Err(other),
+    let subscriber = known.subscriber(app, &row.subscriber).await?;
+    let serves = |subscriber: &Subscriber| !subscriber.removed && subscriber.paused.is_none();
+    let Some(subscriber) = subscriber.filter(serves) else {
+        return Ok(Attempted::Skipped);
     };
     // It fetches its events by itself.
     let Some(url) = subscriber.url.clone() else {

@@ -1,13 +1,14 @@
 //! What the dispatcher remembers of one subscriber: what is under way, and what must wait. Lost at
 //! a restart without harm; what must outlive one is in the log (the breaker) or in the leases.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use domain::delivery::breaker::Breaker;
 use domain::ids::DeliveryId;
 use domain::subscriber::DeliveryPolicy;
 use domain::time::Timestamp;
+use projections::views::delivery_queue::DeliveryRow;
 
 use super::attempt::Attempted;
 
@@ -16,6 +17,11 @@ const TOKEN: u64 = 1_000_000_000;
 /// A delivery that could not be tried (another worker holds it, or its row was old) is left out so
 /// long, so that others of its subscriber get their turn.
 const SKIPPED_REST: Duration = Duration::from_secs(1);
+/// A delivery whose outcome is recorded is due in the view until the view has read that; so long it is
+/// left out. Much shorter than the first pause between two tries.
+const ENDED_REST: Duration = Duration::from_secs(1);
+/// What was found due is not looked for again before, as long as some of it is left.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// A delivery that was sent and whose outcome could not be recorded is not sent again before. As
 /// long as the lease of a worker that died in the same place.
 const UNRECORDED_REST: Duration = Duration::from_secs(60);
@@ -27,6 +33,9 @@ const COOL_DOWN_MAX: Duration = Duration::from_secs(3600);
 pub(super) struct Lane {
     under_way: BTreeSet<DeliveryId>,
     resting: BTreeMap<DeliveryId, Duration>,
+    /// What was due when the queue was last looked at, the longest due first.
+    due: VecDeque<DeliveryRow>,
+    looked_at: Option<Duration>,
     cools_until: Duration,
     bucket: Option<Bucket>,
 }
@@ -89,16 +98,33 @@ impl Lane {
         ))
     }
 
-    /// How many due rows may have to be passed over to find one that can start.
-    pub(super) fn passed_over(&self) -> usize {
-        self.under_way.len() + self.resting.len()
+    /// True when the queue must be looked at to start `free` more: what was found is used up, or old.
+    pub(super) fn looks_again(&self, free: usize, monotonic: Duration) -> bool {
+        let old = |at| monotonic >= at + LOOK_AGAIN;
+        self.due.len() < free || self.looked_at.is_none_or(old)
     }
 
-    pub(super) fn may_start(&self, delivery: &DeliveryId) -> bool {
+    /// What is due now, the longest due first. What is under way or rests is left out.
+    pub(super) fn found(&mut self, due: Vec<DeliveryRow>, monotonic: Duration) {
+        let mut due = VecDeque::from(due);
+        due.retain(|row| self.may_start(&row.id));
+        (self.due, self.looked_at) = (due, Some(monotonic));
+    }
+
+    /// Takes the next `free` of what was found; they are under way now.
+    pub(super) fn start(&mut self, free: usize) -> Vec<DeliveryRow> {
+        let next: Vec<_> = self.due.drain(..free.min(self.due.len())).collect();
+        for row in &next {
+            self.started(row.id.clone());
+        }
+        next
+    }
+
+    fn may_start(&self, delivery: &DeliveryId) -> bool {
         !self.under_way.contains(delivery) && !self.resting.contains_key(delivery)
     }
 
-    pub(super) fn started(&mut self, delivery: DeliveryId) {
+    fn started(&mut self, delivery: DeliveryId) {
         self.under_way.insert(delivery);
         if let Some(bucket) = &mut self.bucket {
             bucket.level = bucket.level.saturating_sub(TOKEN);
@@ -112,20 +138,18 @@ impl Lane {
         monotonic: Duration,
     ) {
         self.under_way.remove(&delivery);
-        match attempted {
-            Attempted::Arrived => {}
+        let rest = match attempted {
+            Attempted::Arrived => ENDED_REST,
             Attempted::Failed { cool_down } => {
                 if let Some(wish) = cool_down {
                     self.cools_until = self.cools_until.max(monotonic + (*wish).min(COOL_DOWN_MAX));
                 }
+                ENDED_REST
             }
-            Attempted::Skipped => {
-                self.resting.insert(delivery, monotonic + SKIPPED_REST);
-            }
-            Attempted::Unrecorded => {
-                self.resting.insert(delivery, monotonic + UNRECORDED_REST);
-            }
-        }
+            Attempted::Skipped => SKIPPED_REST,
+            Attempted::Unrecorded => UNRECORDED_REST,
+        };
+        self.resting.insert(delivery, monotonic + rest);
     }
 }
 
@@ -135,6 +159,30 @@ mod tests {
 
     fn id(letter: &str) -> DeliveryId {
         DeliveryId::parse(format!("dlv_{}", letter.repeat(32))).unwrap()
+    }
+
+    fn due(letter: &str) -> DeliveryRow {
+        let name = domain::outbound::EventName::ALL[0];
+        DeliveryRow {
+            id: id(letter),
+            subscriber: domain::ids::SubscriberId::parse("crm").unwrap(),
+            merchant: domain::ids::MerchantId::parse("shop").unwrap(),
+            event_id: domain::ids::EventId::from_parts(1, [7; 10]),
+            name,
+            subject: "pr_1".to_owned(),
+            sequence: domain::stream::Version(1),
+            ordinal: 1,
+            state: projections::views::delivery_queue::QueueState::Due,
+            generation: 1,
+            attempts: 0,
+            next_try_at: Timestamp::from_seconds(0),
+            outcome_version: None,
+            last_failure: None,
+            last_status: None,
+            body_sha256: domain::digest::Digest32::sha256(&[b"body"]),
+            created_at: Timestamp::from_seconds(0),
+            delivered_at: None,
+        }
     }
 
     const fn at(seconds: u64) -> Duration {
@@ -207,22 +255,29 @@ mod tests {
         let mut lane = Lane::default();
         lane.started(id("a"));
         lane.ended(id("a"), &Attempted::Skipped, at(0));
-        assert_eq!(
-            (
-                free(&mut lane, 0),
-                lane.may_start(&id("a")),
-                lane.passed_over()
-            ),
-            (4, false, 1)
-        );
-        assert_eq!(
-            (
-                free(&mut lane, 1),
-                lane.may_start(&id("a")),
-                lane.passed_over()
-            ),
-            (4, true, 0)
-        );
+        assert_eq!((free(&mut lane, 0), lane.may_start(&id("a"))), (4, false));
+        assert_eq!((free(&mut lane, 1), lane.may_start(&id("a"))), (4, true));
+    }
+
+    #[test]
+    fn what_was_found_due_starts_once_while_the_view_is_behind() {
+        let rows = || vec![due("a"), due("b"), due("c")];
+        let ids = |rows: Vec<DeliveryRow>| rows.into_iter().map(|row| row.id).collect::<Vec<_>>();
+        let mut lane = Lane::default();
+        assert!(lane.looks_again(1, at(0)));
+        lane.found(rows(), at(0));
+        assert_eq!(ids(lane.start(2)), [id("a"), id("b")]);
+        assert!(!lane.looks_again(1, at(0)), "one is left");
+        assert!(lane.looks_again(2, at(0)), "two are not");
+        assert!(lane.looks_again(1, at(1)), "it may be old");
+        lane.ended(id("a"), &Attempted::Arrived, at(0));
+        lane.ended(id("b"), &Attempted::Failed { cool_down: None }, at(0));
+        lane.found(rows(), at(0));
+        assert_eq!(ids(lane.start(9)), [id("c")]);
+        // A second later the view has read it, or it is asked again.
+        assert_eq!(free(&mut lane, 1), 3);
+        lane.found(rows(), at(1));
+        assert_eq!(ids(lane.start(9)), [id("a"), id("b")]);
     }
 
     #[test]

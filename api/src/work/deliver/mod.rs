@@ -5,6 +5,7 @@
 //! same. Only rows of the live generation are read, so a rebuild cannot send.
 
 mod attempt;
+mod known;
 mod lane;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use projections::views::delivery_queue::{self, DeliveryRow, QueueState, Subscrib
 use tokio::task::JoinSet;
 
 use self::attempt::{Attempted, attempt, give_up};
+use self::known::Known;
 use self::lane::Lane;
 use super::health::Health;
 use super::supervise::Stop;
@@ -32,8 +34,8 @@ use crate::app::error::AppError;
 pub const NAME: &str = "deliver";
 /// Deliveries under way at once in all.
 const IN_ALL: usize = 64;
-/// Rows passed over to find one that can start.
-const PASSED_OVER_MAX: usize = 200;
+/// Due rows of a subscriber that are read at once.
+const DUE_PAGE: usize = 256;
 /// How often the queue is looked at when nothing happens.
 const POLL: Duration = Duration::from_millis(500);
 /// How soon after something happened; the view needs a moment.
@@ -56,6 +58,7 @@ type Ended = (SubscriberId, DeliveryId, Attempted);
 struct Dispatcher {
     app: Arc<App>,
     http: Arc<dyn HttpOut>,
+    known: Arc<Known>,
     lanes: BTreeMap<SubscriberId, Lane>,
     tasks: JoinSet<Ended>,
     /// Which subscriber comes first in the next turn.
@@ -76,6 +79,7 @@ pub async fn run(app: Arc<App>, http: Arc<dyn HttpOut>, health: Arc<Health>, mut
     let mut dispatcher = Dispatcher {
         app,
         http,
+        known: Arc::default(),
         lanes: BTreeMap::new(),
         tasks: JoinSet::new(),
         first: 0,
@@ -161,24 +165,19 @@ impl Dispatcher {
         if free == 0 {
             return Ok(());
         }
-        let due = if policy.strict_fifo {
+        if policy.strict_fifo {
             let first = self.app.first_open_delivery(id.as_str()).await?;
             let due = |row: &DeliveryRow| row.state == QueueState::Due && row.next_try_at <= now;
-            first.into_iter().filter(due).collect()
-        } else {
-            let wanted = free + lane.passed_over().min(PASSED_OVER_MAX);
-            self.app.due_deliveries(id.as_str(), now, wanted).await?
-        };
-        for delivery in due
-            .into_iter()
-            .filter(|delivery| lane.may_start(&delivery.id))
-            .take(free)
-            .collect::<Vec<_>>()
-        {
-            lane.started(delivery.id.clone());
+            lane.found(first.into_iter().filter(due).collect(), monotonic);
+        } else if lane.looks_again(free, monotonic) {
+            let due = self.app.due_deliveries(id.as_str(), now, DUE_PAGE).await?;
+            lane.found(due, monotonic);
+        }
+        for delivery in lane.start(free) {
             self.tasks.spawn(try_once(
                 Arc::clone(&self.app),
                 Arc::clone(&self.http),
+                Arc::clone(&self.known),
                 delivery,
             ));
         }
@@ -276,8 +275,13 @@ impl Dispatcher {
 }
 
 /// One try in a task of its own. A panic costs this try only: its lease stays and counts.
-async fn try_once(app: Arc<App>, http: Arc<dyn HttpOut>, row: DeliveryRow) -> Ended {
-    let attempted = match AssertUnwindSafe(attempt(&app, &*http, &row))
+async fn try_once(
+    app: Arc<App>,
+    http: Arc<dyn HttpOut>,
+    known: Arc<Known>,
+    row: DeliveryRow,
+) -> Ended {
+    let attempted = match AssertUnwindSafe(attempt(&app, &*http, &known, &row))
         .catch_unwind()
         .await
     {
