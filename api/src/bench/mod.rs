@@ -5,9 +5,9 @@
 //! same process and shares its cores, so the figures are lower than those of a machine of its own.
 
 mod appends;
-mod arrivals;
 mod client;
 mod creates;
+mod deliveries;
 mod empty;
 mod machine;
 mod prechecks;
@@ -34,8 +34,8 @@ pub enum Part {
     Creates,
     /// Appends beside bare inserts.
     Appends,
-    /// Payments from the durable append to a receiver, beside an empty POST to it.
-    Arrivals,
+    /// Payments from the durable append to receivers, beside empty POSTs to them.
+    Deliveries,
     /// Answers to a provider that asks before money moves, beside an empty handler.
     Prechecks,
     /// Rebuilds of the views beside reading the log.
@@ -47,7 +47,7 @@ impl Part {
     pub const ALL: [Self; 5] = [
         Self::Creates,
         Self::Appends,
-        Self::Arrivals,
+        Self::Deliveries,
         Self::Prechecks,
         Self::Rebuild,
     ];
@@ -57,7 +57,7 @@ impl Part {
         match self {
             Self::Creates => "creates",
             Self::Appends => "appends",
-            Self::Arrivals => "arrivals",
+            Self::Deliveries => "deliveries",
             Self::Prechecks => "prechecks",
             Self::Rebuild => "rebuild",
         }
@@ -71,7 +71,7 @@ pub struct Plan {
     pub parts: Vec<Part>,
     /// How long one figure is measured at most.
     pub figure: Duration,
-    /// Events of the log that the views are rebuilt from, at least.
+    /// Events of the log that the views are rebuilt from, at least; a backlog is their payments.
     pub events: u64,
     /// Folder for the files; the disk under it is what is measured. Its own folder in the current
     /// one without.
@@ -113,7 +113,10 @@ pub async fn run(plan: &Plan, tell: impl Fn(&str)) -> Result<Value, BenchError> 
         let rows = match part {
             Part::Creates => creates::measure(&scratch, plan.figure).await?,
             Part::Appends => appends::measure(&scratch, plan.figure).await?,
-            Part::Arrivals => arrivals::measure(&scratch, plan.figure).await?,
+            Part::Deliveries => {
+                let payments = plan.events.div_ceil(synthetic::EVENTS_PER_HISTORY);
+                deliveries::measure(&scratch, plan.figure, payments).await?
+            }
             Part::Prechecks => prechecks::measure(&scratch, plan.figure).await?,
             Part::Rebuild => rebuild::measure(&scratch, plan.events).await?,
         };

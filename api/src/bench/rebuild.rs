@@ -21,7 +21,11 @@ pub(super) async fn measure(scratch: &Scratch, events: u64) -> Result<Value, Ben
     let opened = scratch.ledger("rebuild").await?;
     let app = &opened.app;
     let (store, clock) = (app.recorder.store(), app.recorder.clock());
-    fill(&app.recorder, events).await?;
+    fill(
+        &app.recorder,
+        events.div_ceil(synthetic::EVENTS_PER_HISTORY),
+    )
+    .await?;
     // Once without the clock, so that what is measured finds the same warm pages every time.
     read(store).await?;
     let started = clock.monotonic();
@@ -59,9 +63,8 @@ pub(super) async fn measure(scratch: &Scratch, events: u64) -> Result<Value, Ben
     Ok(Value::Array(rows))
 }
 
-/// Appends whole payment histories until there are enough events.
-async fn fill(recorder: &Recorder, events: u64) -> Result<(), BenchError> {
-    let histories = events.div_ceil(synthetic::EVENTS_PER_HISTORY);
+/// Appends the whole histories of so many payments.
+pub(super) async fn fill(recorder: &Recorder, histories: u64) -> Result<(), BenchError> {
     let appends = futures::stream::iter(0..histories).map(|number| async move {
         let request = synthetic::history(number, recorder)?;
         recorder

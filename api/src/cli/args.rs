@@ -259,7 +259,7 @@ pub(super) struct Bench {
     /// How long one figure is measured, at most.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600), value_name = "SECONDS")]
     pub seconds: u32,
-    /// Events of the log that the views are rebuilt from.
+    /// Events of the log that the views are rebuilt from; their payments are the backlog of deliveries.
     #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000), value_name = "N")]
     pub events: u32,
     /// Folder on the disk to measure; a folder is made inside and removed again. The current one without.
@@ -273,8 +273,8 @@ pub(super) enum BenchPart {
     Creates,
     /// Appends to the event store beside bare inserts.
     Appends,
-    /// Payments from the durable append to a receiver, beside an empty POST to it.
-    Arrivals,
+    /// Payments from the durable append to receivers, beside empty POSTs to them.
+    Deliveries,
     /// Answers to a provider that asks before money moves, beside an empty handler.
     Prechecks,
     /// Rebuilds of the views beside reading the log.

@@ -10,7 +10,7 @@ pub(super) async fn bench(out: &Out, command: Bench) -> Result<(), Failure> {
     let parts = match command.part {
         BenchPart::Creates => vec![Part::Creates],
         BenchPart::Appends => vec![Part::Appends],
-        BenchPart::Arrivals => vec![Part::Arrivals],
+        BenchPart::Deliveries => vec![Part::Deliveries],
         BenchPart::Prechecks => vec![Part::Prechecks],
         BenchPart::Rebuild => vec![Part::Rebuild],
         BenchPart::All => Part::ALL.to_vec(),
@@ -60,16 +60,16 @@ fn columns(part: Part) -> &'static [&'static str] {
             "bare_inserts_per_s",
             "percent_of_bare",
         ],
-        Part::Arrivals => &[
-            "at_once",
-            "payments",
-            "payments_per_s",
+        Part::Deliveries => &[
+            "what",
+            "deliveries",
+            "per_s",
             "p50_us",
             "p95_us",
             "p99_us",
             "empty_p50_us",
             "empty_p95_us",
-            "empty_p99_us",
+            "empty_per_s",
         ],
         Part::Prechecks => &[
             "connections",
