@@ -29,12 +29,14 @@ use crate::http::server::serve;
 use crate::http::state::HttpState;
 use crate::telemetry::figures;
 use crate::work::supervise::{Stop, Stopper, stopper, supervise};
-use crate::work::{Health, apply_notifications, deliver, expire, follow_clients};
+use crate::work::{Health, alerts, apply_notifications, deliver, expire, follow_clients};
 use crate::work::{look_up, overrides, refund, transfers};
 
+mod alerting;
 mod loops;
 mod providers;
 
+pub use self::alerting::alerts as alerts_of;
 use self::loops::Supervised;
 pub use self::providers::profile_mistakes;
 use self::providers::{http_out, providers};
@@ -204,6 +206,11 @@ pub fn sim_hands(secret: &str) -> Result<Option<crate::sim_provider::Hands>, Sta
     }))
 }
 
+/// The clock of this machine, for commands that start no ledger.
+pub fn clock() -> impl Clock {
+    SystemClock::new()
+}
+
 /// 32 random bytes.
 pub fn random() -> [u8; 32] {
     let mut bytes = [0; 32];
@@ -289,6 +296,12 @@ pub async fn start_at(
     loops.push(supervised.run(refund::NAME, refund::run));
     loops.push(supervised.run(expire::NAME, expire::run));
     loops.push(supervised.run(overrides::NAME, overrides::run));
+    let heard = Arc::new(alerts_of(settings)?);
+    if !heard.channels.is_empty() {
+        loops.push(supervised.run(alerts::NAME, move |app, health, stop| {
+            alerts::run(app, Arc::clone(&heard), health, stop)
+        }));
+    }
     if settings.delivery.enabled {
         let http = http_out(
             &settings.delivery.allow_networks,

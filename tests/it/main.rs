@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod alerts;
 mod bot_view;
 mod callbacks_by_query;
 mod canaries;

@@ -82,6 +82,9 @@ Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder,
     /// Exceptions: the review list, one in full, assign, resolve.
     #[command(subcommand)]
     Exceptions(super::exceptions::Exceptions),
+    /// Alerts: who hears that something waits for a person.
+    #[command(subcommand)]
+    Alerts(super::alerts::Alerts),
     /// The configuration: check it, show it, apply it.
     #[command(subcommand)]
     Config(Config),

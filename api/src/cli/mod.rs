@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 usage or configuration, 69 unavailable.
 
 mod admin;
+mod alerts;
 mod args;
 mod bench;
 mod config;
@@ -58,6 +59,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Secrets(command) => admin::secrets(global, out, command).await,
         Command::Subscribers(command) => subscribers::run(global, out, command).await,
         Command::Deliveries(command) => deliveries::run(global, out, command).await,
+        Command::Alerts(command) => alerts::run(global, out, command).await,
         Command::Exceptions(command) => exceptions::run(global, out, command).await,
         Command::Config(command) => config::run(global, out, command).await,
         Command::Events(command) => events::run(global, out, command).await,

@@ -7,7 +7,7 @@ use domain::money::Currency;
 use domain::payment::evidence::EvidenceClass;
 use url::Url;
 
-use super::settings::{Connection, Settings};
+use super::settings::{Alerts, Connection, Settings};
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,14 +129,17 @@ pub fn check(
         let what = "must be a name of the IANA database, such as Asia/Yerevan";
         complain("checkout.time_zone", what.to_owned());
     }
-    for network in &settings.delivery.allow_networks {
-        if !is_network(network) {
-            complain(
-                "delivery.allow_networks",
-                format!("{network:?} is no CIDR like 10.1.0.0/16"),
-            );
+    for (place, networks) in [
+        ("delivery.allow_networks", &settings.delivery.allow_networks),
+        ("alerts.allow_networks", &settings.alerts.allow_networks),
+    ] {
+        for network in networks {
+            if !is_network(network) {
+                complain(place, format!("{network:?} is no CIDR like 10.1.0.0/16"));
+            }
         }
     }
+    alerts(&settings.alerts, &mut complain);
     if tracing_subscriber::EnvFilter::try_new(&settings.log.filter).is_err() {
         complain(
             "log.filter",
@@ -150,6 +153,34 @@ pub fn check(
         connection_of(name, connection, &mut complain);
         for what in connection.profile.iter().flat_map(profile_mistakes) {
             complain(&format!("connections.{name}.profile"), what);
+        }
+    }
+}
+
+fn alerts(alerts: &Alerts, complain: &mut impl FnMut(&str, String)) {
+    if !alerts.url.is_empty() {
+        let url = Url::parse(&alerts.url).ok();
+        let scheme = url.map(|url| url.scheme().to_owned());
+        match scheme.as_deref() {
+            Some("https") => {}
+            Some("http") if alerts.danger_allow_http => {}
+            _ => {
+                let what = "must be an https URL, or an http one with danger_allow_http = true";
+                complain("alerts.url", what.to_owned());
+            }
+        }
+    }
+    if alerts.command.first().is_some_and(String::is_empty) {
+        complain("alerts.command", "begins with a program".to_owned());
+    }
+    for (place, seconds) in [
+        ("alerts.late_after_s", alerts.late_after_s),
+        ("alerts.away_after_s", alerts.away_after_s),
+        ("alerts.part_after_s", alerts.part_after_s),
+        ("alerts.again_after_s", alerts.again_after_s),
+    ] {
+        if !(1..=2_592_000).contains(&seconds) {
+            complain(place, "must be from 1 to 2592000 (30 days)".to_owned());
         }
     }
 }

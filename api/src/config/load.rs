@@ -109,12 +109,13 @@ fn parse_with(
             "limits" => section(value, &mut settings.limits, &mut mistakes),
             "checkout" => section(value, &mut settings.checkout, &mut mistakes),
             "delivery" => section(value, &mut settings.delivery, &mut mistakes),
+            "alerts" => section(value, &mut settings.alerts, &mut mistakes),
             "log" => section(value, &mut settings.log, &mut mistakes),
             "connections" => settings.connections = read::connections(value.1, &mut mistakes),
             "merchants" => merchants = read::merchants(value.1, &mut mistakes),
             other => mistakes.push(Mistake {
                 place: other.to_owned(),
-                what: "is no section; known are server, store, ledger, limits, checkout, delivery, log, \
+                what: "is no section; known are server, store, ledger, limits, checkout, delivery, alerts, log, \
                        connections, merchants"
                     .to_owned(),
             }),

@@ -27,6 +27,8 @@ pub struct Settings {
     pub checkout: Checkout,
     /// How deliveries go out.
     pub delivery: Delivery,
+    /// Who hears that something waits for a person.
+    pub alerts: Alerts,
     /// How it logs.
     pub log: Log,
     /// How each provider account is reached, by its slug.
@@ -197,6 +199,44 @@ impl Default for Delivery {
     fn default() -> Self {
         Self {
             enabled: true,
+            allow_networks: vec![],
+            danger_allow_http: false,
+        }
+    }
+}
+
+/// Who hears that something waits for a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// Gets each alert as JSON in a POST. Nobody when it is empty.
+    pub url: String,
+    /// A program and its arguments; gets each alert as a line of JSON on its standard input. None
+    /// when the list is empty.
+    pub command: Vec<String>,
+    /// A delivery that is open so long is late, in seconds.
+    pub late_after_s: u64,
+    /// A subscriber that has not answered for so long is away, in seconds.
+    pub away_after_s: u64,
+    /// A part of the ledger that has not worked for so long fails, in seconds.
+    pub part_after_s: u64,
+    /// What lasts is told again after so many seconds.
+    pub again_after_s: u64,
+    /// Private networks that `url` may point into, as CIDR.
+    pub allow_networks: Vec<String>,
+    /// `url` may be `http://`.
+    pub danger_allow_http: bool,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            command: vec![],
+            late_after_s: 900,
+            away_after_s: 300,
+            part_after_s: 60,
+            again_after_s: 86_400,
             allow_networks: vec![],
             danger_allow_http: false,
         }

@@ -1,5 +1,6 @@
 //! The work loops: what happens without anybody calling.
 
+pub mod alerts;
 pub mod apply_notifications;
 mod checkpoint;
 pub mod deliver;

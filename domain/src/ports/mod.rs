@@ -1,5 +1,6 @@
 //! What the write side needs of the outside, declared here and fulfilled by adapters.
 
+mod alerts;
 mod event_store;
 mod http_out;
 mod keys;
@@ -9,6 +10,7 @@ mod provider;
 mod refunds;
 mod world;
 
+pub use alerts::{Alert, AlertChannel, AlertError, AlertKind, AlertState};
 pub use event_store::{
     AppendError, AppendRequest, Appended, BoxError, Claim, ClaimExpect, ClaimOwner, ClaimSpace,
     EventStore, Expect, Filter, Outcome, Page, ReadError, StoreIdentity,

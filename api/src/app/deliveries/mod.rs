@@ -7,14 +7,14 @@ mod request;
 
 use domain::delivery::event::Pair;
 use domain::delivery::{self, Command, Delivery};
-use domain::ids::{DeliveryId, MerchantId, ReasonCode};
+use domain::ids::{DeliveryId, MerchantId, ReasonCode, SubscriberId};
 use domain::ports::AppendError;
 use domain::stream::StreamId;
 use domain::subscriber;
 use domain::time::Timestamp;
 use projections::ports::{Cursor, Test, ViewQuery};
 use projections::read::TypedPage;
-use projections::views::delivery_queue::{self, BodyRow, DeliveryRow};
+use projections::views::delivery_queue::{self, BodyRow, DeliveryRow, QueueState};
 
 pub use self::detail::{DeliveryDetail, Try};
 pub use self::filter::DeliveryFilter;
@@ -85,6 +85,45 @@ impl App {
             .query(&query)
             .await?;
         Ok(page.rows.into_iter().next())
+    }
+
+    /// The longest queued delivery of a subscriber that is still to be sent.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn oldest_open_delivery(
+        &self,
+        subscriber: &SubscriberId,
+    ) -> Result<Option<DeliveryRow>, AppError> {
+        let to_send = [QueueState::Due, QueueState::Held].map(|state| state.as_str().into());
+        let query = ViewQuery::first(1)
+            .equal("subscriber", subscriber.as_str())
+            .equal("open", true)
+            .with("state", Test::In(to_send.into()))
+            .order_by("ordinal");
+        let reader = self.reader::<DeliveryRow>(delivery_queue::SPEC);
+        Ok(reader.query(&query).await?.rows.into_iter().next())
+    }
+
+    /// How many deliveries of a subscriber ended without success and wait for a person; counted up to
+    /// `most`.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn failed_deliveries(
+        &self,
+        subscriber: &SubscriberId,
+        most: usize,
+    ) -> Result<usize, AppError> {
+        let mut count = 0;
+        for state in [QueueState::DeadLettered, QueueState::Quarantined] {
+            let query = ViewQuery::first(most)
+                .equal("subscriber", subscriber.as_str())
+                .equal("state", state.as_str());
+            let reader = self.reader::<DeliveryRow>(delivery_queue::SPEC);
+            count += reader.query(&query).await?.rows.len();
+        }
+        Ok(count.min(most))
     }
 
     /// The exact body of a delivery.

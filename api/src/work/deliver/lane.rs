@@ -181,6 +181,7 @@ mod tests {
             last_status: None,
             body_sha256: domain::digest::Digest32::sha256(&[b"body"]),
             created_at: Timestamp::from_seconds(0),
+            queued_at: Timestamp::from_seconds(0),
             delivered_at: None,
         }
     }

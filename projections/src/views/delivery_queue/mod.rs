@@ -177,6 +177,7 @@ fn queue(
         last_status: None,
         body_sha256: told.body_sha256,
         created_at: told.recorded_at,
+        queued_at: due_at,
         delivered_at: None,
     };
     if to.subscriber.removed {

@@ -211,6 +211,8 @@ pub struct DeliveryRow {
     pub body_sha256: Digest32,
     /// When the ledger recorded the event.
     pub created_at: Timestamp,
+    /// When it came into the queue: with the event, or with the backfill that asked for it.
+    pub queued_at: Timestamp,
     /// When it arrived.
     pub delivered_at: Option<Timestamp>,
 }
