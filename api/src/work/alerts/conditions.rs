@@ -135,7 +135,7 @@ async fn of_subscriber(
     if failed > 0 {
         let text = format!("{} of {id} ended without success", counted(failed));
         let to_do = format!(
-            "counterfoil deliveries list --merchant {merchant} --subscriber {id} --state dead_lettered; then redrive or abandon"
+            "counterfoil deliveries list --merchant {merchant} --subscriber {id} --state dead_lettered --state quarantined; then redrive or abandon"
         );
         add(AlertKind::DeliveriesFailed, text, to_do, None);
     }

@@ -122,7 +122,9 @@ async fn send(
         return Ok(Attempted::Skipped);
     }
     let subscriber = known.subscriber(app, &row.subscriber).await?;
-    let serves = |subscriber: &Subscriber| !subscriber.removed && subscriber.paused.is_none();
+    let serves = |subscriber: &domain::subscriber::Subscriber| {
+        !subscriber.removed && subscriber.paused.is_none()
+    };
     let Some(subscriber) = subscriber.filter(serves) else {
         return Ok(Attempted::Skipped);
     };

@@ -67,7 +67,7 @@ const STORIES: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "delivery_queue",
-    version: 7,
+    version: 8,
     tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES, TOLD, TOLD_DAYS],
 };
 
