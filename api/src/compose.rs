@@ -258,6 +258,14 @@ pub async fn start_at(
 ) -> Result<Node, StartError> {
     let context = Context::job("start");
     let Opened { app, events } = open_at(settings, &context, clock).await?;
+    // The data folder is this process's alone, so whoever held leases under its name is dead.
+    let dead = app.ops.release_all(app.recorder.node(), app.recorder.now());
+    let dead = dead
+        .await
+        .map_err(|e| part("operational store")(e.into()))?;
+    if dead > 0 {
+        tracing::info!(leases = dead, "leases.of_a_dead_process");
+    }
     let address = listener
         .local_addr()
         .map_err(|e| part("listener")(e.into()))?;

@@ -4,8 +4,8 @@
 //! What a test changes, it changes as the ledger would: by events and use-cases.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use adapters::http_out::{AddressGuard, Cidr, HttpOutOptions, ReqwestOut};
@@ -34,7 +34,7 @@ use domain::money::{Currency, MinorText, Money, Sum};
 use domain::payment::event::{RefundKind, VerificationMethod};
 use domain::payment::evidence::{EvidenceClass, Mode};
 use domain::payment::{CaptureKey, Event, PartialPolicy, PricedBy, Rules, Terms};
-use domain::ports::{Clock, Expect, HttpOut, OutAnswer, OutError, OutRequest};
+use domain::ports::{Clock, EventStore as _, Expect, HttpOut, OutAnswer, OutError, OutRequest};
 use domain::stream::{StreamId, Version};
 use domain::time::Timestamp;
 use projections::engine::{Runner, RunnerSettings, Step};
@@ -53,6 +53,7 @@ const LOOKS_MAX: u32 = 4_000;
 struct Hurried {
     inner: ReqwestOut,
     sent: Arc<AtomicUsize>,
+    hangs_max: Mutex<Duration>,
 }
 
 #[async_trait]
@@ -61,7 +62,7 @@ impl HttpOut for Hurried {
         assert_eq!(request.deadline, Duration::from_secs(15));
         assert_eq!(request.answer_bytes_max, 16 * 1024);
         self.sent.fetch_add(1, Ordering::SeqCst);
-        request.deadline = HANGS_MAX;
+        request.deadline = *self.hangs_max.lock().unwrap();
         self.inner.send(request).await
     }
 }
@@ -81,7 +82,50 @@ pub struct DeliveryWorld {
     views: Arc<MemoryViewStore>,
     runner: Runner,
     http: Arc<Hurried>,
+    stores: Stores,
     working: Option<(Stopper, JoinHandle<()>)>,
+    others: Vec<(Stopper, JoinHandle<()>)>,
+}
+
+/// What all nodes share.
+struct Stores {
+    store: Arc<FaultyEventStore>,
+    keyring: Arc<MemoryKeyring>,
+    views: Arc<MemoryViewStore>,
+    ops: Arc<MemoryOps>,
+    clock: Arc<ManualClock>,
+    entropy: Arc<SeededEntropy>,
+}
+
+impl Stores {
+    /// The use-cases as a node of this name has them.
+    fn app(&self, node: &str) -> Arc<App> {
+        let recorder = Recorder::new(
+            self.store.clone(),
+            self.keyring.clone(),
+            self.clock.clone(),
+            self.entropy.clone(),
+            InstanceKey::new([7; 32]),
+            "ledger.example/test/1",
+            node,
+        );
+        Arc::new(App {
+            recorder,
+            evidence: Arc::new(MemoryEvidence::new(
+                self.keyring.clone(),
+                self.entropy.clone(),
+            )),
+            secrets: self.keyring.clone(),
+            passwords: Arc::new(Argon2Passwords::cheap(self.entropy.clone())),
+            views: self.views.clone(),
+            ops: self.ops.clone(),
+            registry: Registry::new(vec![], BTreeMap::new()),
+            links: Links::new(
+                LinkKey::new(InstanceKey::new([8; 32])),
+                "https://ledger.example",
+            ),
+        })
+    }
 }
 
 /// The merchant of all subscribers and payments here.
@@ -131,33 +175,18 @@ impl DeliveryWorld {
         let entropy = Arc::new(SeededEntropy::new(1, "deliveries"));
         let log = MemoryEventStore::new(uuid::Uuid::from_u128(7), 0);
         let store = Arc::new(FaultyEventStore::new(Arc::new(log)));
-        let keyring = Arc::new(MemoryKeyring::new(entropy.clone()));
         let views = Arc::new(MemoryViewStore::new());
         let spec = view().spec();
         views.create(&spec, GenerationState::Live).await.unwrap();
-        let key = InstanceKey::new([7; 32]);
-        let recorder = Recorder::new(
-            store.clone(),
-            keyring.clone(),
-            clock.clone(),
-            entropy.clone(),
-            key,
-            "ledger.example/test/1",
-            "a",
-        );
-        let app = Arc::new(App {
-            recorder,
-            evidence: Arc::new(MemoryEvidence::new(keyring.clone(), entropy.clone())),
-            secrets: keyring,
-            passwords: Arc::new(Argon2Passwords::cheap(entropy)),
-            views: views.clone(),
+        let stores = Stores {
+            keyring: Arc::new(MemoryKeyring::new(entropy.clone())),
             ops: Arc::new(MemoryOps::new()),
-            registry: Registry::new(vec![], BTreeMap::new()),
-            links: Links::new(
-                LinkKey::new(InstanceKey::new([8; 32])),
-                "https://ledger.example",
-            ),
-        });
+            clock: clock.clone(),
+            store: store.clone(),
+            views: views.clone(),
+            entropy,
+        };
+        let app = stores.app("a");
         let options = HttpOutOptions {
             guard: AddressGuard::allowing(vec![Cidr::parse("127.0.0.0/8").unwrap()]),
             allow_http: true,
@@ -166,6 +195,7 @@ impl DeliveryWorld {
         let http = Hurried {
             inner: ReqwestOut::new(options).unwrap(),
             sent: Arc::default(),
+            hangs_max: Mutex::new(HANGS_MAX),
         };
         let settings = RunnerSettings::default();
         let (runner, _) = Runner::new(
@@ -184,10 +214,25 @@ impl DeliveryWorld {
             views,
             runner,
             http: Arc::new(http),
+            stores,
             working: None,
+            others: vec![],
         };
         world.start_dispatcher();
         world
+    }
+
+    /// From now on a try that hangs is cut after this much real time.
+    pub fn hangs_for(&self, time: Duration) {
+        *self.http.hangs_max.lock().unwrap() = time;
+    }
+
+    /// Starts one more dispatcher, on a node of this name over the same stores.
+    pub fn start_node(&mut self, name: &str) {
+        let (stopper, stop) = stopper();
+        let (app, http) = (self.stores.app(name), self.http.clone());
+        let work = tokio::spawn(deliver::run(app, http, Arc::default(), stop));
+        self.others.push((stopper, work));
     }
 
     /// Starts a dispatcher, as a new process would.
@@ -259,6 +304,16 @@ impl DeliveryWorld {
         let mut rows = page.rows;
         rows.sort_by_key(|row| (row.created_at, row.subject.clone(), row.sequence));
         rows
+    }
+
+    /// The outcomes of a delivery, by type.
+    pub async fn outcomes(&self, delivery: &DeliveryId) -> Vec<String> {
+        let stream = StreamId::delivery(delivery);
+        let read = self.store.read_stream(&stream, Version::FIRST, 100).await;
+        let types = read.unwrap().into_iter();
+        types
+            .map(|event| event.envelope().unwrap().event_type)
+            .collect()
     }
 
     /// Fills the queue anew beside the live one, and makes it live.

@@ -1,8 +1,11 @@
 //! The process is killed again and again while callbacks, creates and refunds pour in: what it
-//! acknowledged is there afterwards, once, and nothing else was made of it.
+//! acknowledged is there afterwards, once, and nothing else was made of it; and subscribers hear of
+//! all of it, in order.
 //!
 //! Five kills in the fast tier, forty with `SLOW=1`. The seed of the moments is printed, and
 //! `KILL_SEED` sets it.
+
+mod heard;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -15,6 +18,8 @@ use harness::quiet_provider::{Notification, QuietProvider, message, seconds_now,
 use harness::whole_log::WholeLog;
 use harness::world::Dice;
 use serde_json::{Value, json};
+
+use self::heard::Subscribers;
 
 const SELLERS: usize = 8;
 const PRICE: i64 = 150_000;
@@ -190,6 +195,12 @@ impl Shop {
     }
 }
 
+/// Events that subscribers hear of: what was paid, and what went back.
+fn expected(shop: &Shop) -> usize {
+    let acknowledged = shop.acknowledged.lock().unwrap();
+    acknowledged.creates.len() + acknowledged.refunds.len()
+}
+
 fn said(status: &str, our_reference: &str) -> Notification {
     let body = message(status, our_reference, "acc-1", PRICE);
     signed(
@@ -218,6 +229,7 @@ async fn nothing_acknowledged_is_lost_or_done_twice_when_the_process_is_killed()
     let dice = Arc::new(Dice::new(seed));
     let provider = QuietProvider::start();
     let ledger = ProcessLedger::set_up(&provider);
+    let subscribers = Subscribers::set_up(&ledger).await;
     let http = plain_http();
     let shop = Arc::new(Shop {
         http: http.clone(),
@@ -253,6 +265,8 @@ async fn nothing_acknowledged_is_lost_or_done_twice_when_the_process_is_killed()
         ended.unwrap();
     }
     settled(&ledger, &shop).await;
+    let told = subscribers.until_all_arrived(&ledger, expected(&shop));
+    told.await;
     assert!(
         serving.terminate(),
         "it did not stop in order: {}",
@@ -260,6 +274,7 @@ async fn nothing_acknowledged_is_lost_or_done_twice_when_the_process_is_killed()
     );
 
     check_log(&ledger, &shop).await;
+    let heard = subscribers.check(&ledger).await;
     let given_back = provider.given_back();
     let wanted = shop.acknowledged.lock().unwrap().refunds.clone();
     let wanted = wanted.into_values();
@@ -289,7 +304,8 @@ async fn nothing_acknowledged_is_lost_or_done_twice_when_the_process_is_killed()
     let notifications: usize = acknowledged.notifications.values().sum();
     println!(
         "kill loop: {rounds} kills in {} s; acknowledged {} creates, {} attempts, {} refunds, {notifications} \
-         notifications of {} messages; {} calls unanswered and sent again; lost 0, done twice 0; {} views equal their rebuild",
+         notifications of {} messages; {} calls unanswered and sent again; lost 0, done twice 0; {} views equal their rebuild; {} deliveries: lost 0, sent \
+         again after a kill or a refusal {}, reordered 0",
         began.elapsed().as_secs(),
         acknowledged.creates.len(),
         acknowledged.attempts.len(),
@@ -297,6 +313,8 @@ async fn nothing_acknowledged_is_lost_or_done_twice_when_the_process_is_killed()
         acknowledged.notifications.len(),
         shop.unanswered.load(Ordering::Relaxed),
         views.len(),
+        heard.deliveries,
+        heard.again,
     );
     assert!(
         notifications >= rounds && acknowledged.creates.len() >= rounds,

@@ -46,6 +46,7 @@ mod python_verifies;
 mod refund_calls;
 mod refunds;
 mod sessions;
+mod several_nodes;
 mod subscribers;
 mod tidy;
 mod tokens;

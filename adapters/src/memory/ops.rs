@@ -95,6 +95,15 @@ impl Leases for MemoryOps {
         }
         Ok(mine)
     }
+
+    async fn release_all(&self, owner: &str, now: Timestamp) -> Result<usize, OpsError> {
+        let mut kept = self.kept();
+        let held = kept.leases.values_mut();
+        let held = held.filter(|held| held.owner == owner && held.until > now);
+        Ok(held
+            .map(|held| held.until = Timestamp::from_millis(i64::MIN))
+            .count())
+    }
 }
 
 #[async_trait]

@@ -67,6 +67,13 @@ pub trait Leases: Send + Sync {
     /// # Errors
     /// [`OpsError`].
     async fn finish(&self, lease: &Lease) -> Result<bool, OpsError>;
+
+    /// Lets go of everything that an owner holds, as by [`Leases::release`]; gives how much that was.
+    /// For a process that starts under the name of one that is dead, and that knows that it is.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    async fn release_all(&self, owner: &str, now: Timestamp) -> Result<usize, OpsError>;
 }
 
 /// What a subscriber answered to one try, cut and redacted. It may hold personal data, so it is

@@ -27,6 +27,7 @@ macro_rules! ops_store_contract {
                 a_lease_has_one_holder_until_its_time_is_over
                 a_late_holder_changes_nothing
                 a_released_lease_is_free_and_its_epoch_goes_on
+                what_a_dead_owner_held_is_free_at_once_and_its_epoch_goes_on
                 one_of_many_gets_the_lease
                 excerpts_are_kept_by_try_and_erased_by_age
                 notes_are_replaced_and_forgotten
@@ -133,6 +134,23 @@ pub async fn a_released_lease_is_free_and_its_epoch_goes_on<S: OpsStoreUnderTest
         .unwrap()
         .unwrap();
     assert_eq!(third.epoch, 1);
+}
+
+/// Others keep theirs, and what was over already is not counted.
+pub async fn what_a_dead_owner_held_is_free_at_once_and_its_epoch_goes_on<S: OpsStoreUnderTest>() {
+    let under_test = S::fresh();
+    let store = under_test.store();
+    for (key, owner, since) in [("k", "a", 0), ("l", "a", 0), ("m", "b", 0), ("n", "a", -90)] {
+        let held = store.acquire(key, owner, MINUTE, at(since)).await.unwrap();
+        assert!(held.is_some());
+    }
+    assert_eq!(store.release_all("a", at(1)).await.unwrap(), 2);
+    assert_eq!(store.release_all("a", at(1)).await.unwrap(), 0);
+    for key in ["k", "l"] {
+        let again = store.acquire(key, "a", MINUTE, at(1)).await.unwrap();
+        assert_eq!(again.unwrap().epoch, 2);
+    }
+    assert_eq!(store.acquire("m", "a", MINUTE, at(1)).await.unwrap(), None);
 }
 
 /// 32 workers, one lease.

@@ -156,6 +156,13 @@ impl Leases for SqliteOps {
             .await?
             == 1)
     }
+
+    async fn release_all(&self, owner: &str, now: Timestamp) -> Result<usize, OpsError> {
+        let over = Timestamp::from_millis(i64::MIN).millis();
+        let values = (owner.to_owned(), now.millis(), over);
+        self.change(include_str!("sql/release_leases.sql"), values)
+            .await
+    }
 }
 
 #[async_trait]
