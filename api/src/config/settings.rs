@@ -121,9 +121,9 @@ pub struct Limits {
     pub address_sign_ins_per_min: u32,
     /// Connections per worker thread.
     pub connections: usize,
-    /// Status streams per payment request.
+    /// Calls that wait for news of one payment request or one queue: status streams and waiting pulls.
     pub streams_per_request: usize,
-    /// Status streams per client.
+    /// Such calls of one client.
     pub streams_per_client: usize,
     /// Requests per second to the page of one payer's link; a burst of twice that is allowed.
     pub checkout_requests_per_s: u32,

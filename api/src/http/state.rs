@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use actix_web::HttpRequest;
-use domain::ids::{OperatorId, PaymentRequestId};
+use domain::ids::OperatorId;
 use domain::ports::Position;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -39,7 +39,7 @@ pub struct HttpState {
     addresses: DefaultKeyedRateLimiter<IpAddr>,
     signing_in: DefaultKeyedRateLimiter<OperatorId>,
     signing_in_from: DefaultKeyedRateLimiter<IpAddr>,
-    streams: Mutex<BTreeMap<(Who, PaymentRequestId), usize>>,
+    waiting: Mutex<BTreeMap<(Who, String), usize>>,
     limits: Limits,
 }
 
@@ -67,7 +67,7 @@ impl HttpState {
             addresses: RateLimiter::keyed(quota(limits.address_requests_per_s)),
             signing_in: RateLimiter::keyed(slow(limits.operator_sign_ins_per_min)),
             signing_in_from: RateLimiter::keyed(slow(limits.address_sign_ins_per_min)),
-            streams: Mutex::new(BTreeMap::new()),
+            waiting: Mutex::new(BTreeMap::new()),
             limits: limits.clone(),
         }
     }
@@ -154,62 +154,59 @@ impl HttpState {
         }
     }
 
-    /// Takes a place among the status streams of a caller.
+    /// Takes a place among the calls of a caller that wait for news of something: a payment request, or
+    /// a queue.
     ///
     /// # Errors
     /// [`Problem`] `rate_limited` when there is none.
-    pub fn stream_place(
-        self: &Arc<Self>,
-        who: &Who,
-        request: &PaymentRequestId,
-    ) -> Result<StreamPlace, Problem> {
+    pub fn waiting_place(self: &Arc<Self>, who: &Who, of: &str) -> Result<WaitingPlace, Problem> {
         let full = || {
             Problem::new(&problem::RATE_LIMITED)
-                .detail("too many open status streams")
+                .detail("too many calls that wait")
                 .retry_after(5)
         };
-        let key = (who.clone(), request.clone());
-        let mut streams = self
-            .streams
+        let key = (who.clone(), of.to_owned());
+        let mut waiting = self
+            .waiting
             .lock()
             .map_err(|_| Problem::new(&problem::INTERNAL))?;
-        let of_caller: usize = streams
+        let of_caller: usize = waiting
             .iter()
             .filter(|((c, _), _)| c == who)
             .map(|(_, count)| count)
             .sum();
-        let of_request: usize = streams
+        let of_thing: usize = waiting
             .iter()
-            .filter(|((_, r), _)| r == request)
+            .filter(|((_, thing), _)| thing == of)
             .map(|(_, count)| count)
             .sum();
         if of_caller >= self.limits.streams_per_client
-            || of_request >= self.limits.streams_per_request
+            || of_thing >= self.limits.streams_per_request
         {
             return Err(full());
         }
-        *streams.entry(key.clone()).or_default() += 1;
-        Ok(StreamPlace {
+        *waiting.entry(key.clone()).or_default() += 1;
+        Ok(WaitingPlace {
             state: Arc::clone(self),
             key,
         })
     }
 }
 
-/// A place among the status streams; given back when dropped.
-pub struct StreamPlace {
+/// A place among the calls that wait; given back when dropped.
+pub struct WaitingPlace {
     state: Arc<HttpState>,
-    key: (Who, PaymentRequestId),
+    key: (Who, String),
 }
 
-impl Drop for StreamPlace {
+impl Drop for WaitingPlace {
     fn drop(&mut self) {
-        if let Ok(mut streams) = self.state.streams.lock()
-            && let Some(count) = streams.get_mut(&self.key)
+        if let Ok(mut waiting) = self.state.waiting.lock()
+            && let Some(count) = waiting.get_mut(&self.key)
         {
             *count -= 1;
             if *count == 0 {
-                streams.remove(&self.key);
+                waiting.remove(&self.key);
             }
         }
     }

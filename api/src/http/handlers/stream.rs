@@ -14,7 +14,7 @@ use futures::stream;
 use super::super::call::{Call, text};
 use super::super::present::shown;
 use super::super::problem::{self, Problem};
-use super::super::state::{HttpState, StreamPlace};
+use super::super::state::{HttpState, WaitingPlace};
 
 /// Silence is broken by a comment this often, so that proxies keep the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -29,7 +29,7 @@ struct Follower {
     at: Option<Position>,
     quiet: Duration,
     ended: bool,
-    _place: StreamPlace,
+    _place: WaitingPlace,
 }
 
 /// `GET /v1/payment-requests/{id}/stream`
@@ -43,7 +43,7 @@ pub async fn follow(
         .map_err(|_| Problem::new(&problem::NOT_FOUND))?;
     state.app.visible_request(&call.caller, &id).await?;
     let state = state.into_inner();
-    let place = state.stream_place(&call.caller.who, &id)?;
+    let place = state.waiting_place(&call.caller.who, id.as_str())?;
     let seen = text(request.headers(), "last-event-id")
         .and_then(|id| id.parse().ok())
         .map(Version);
