@@ -20,6 +20,7 @@
 //! | payer | whoever holds the link of a request's page |
 //! | claim | uniqueness in the event store |
 //! | lease | a worker's hold on a delivery |
+//! | push, pull | an event is sent to its receiver, or the receiver fetches it |
 //! | payer notice | what a customer tells or shows us; never proof |
 //! | exception | something a person must decide |
 //! | refusal | a business rule says no |

@@ -17,14 +17,15 @@ use api::app::App;
 use api::app::context::Context;
 use api::app::deliveries::DeliveryFilter;
 use api::app::links::Links;
+use api::app::pull::Start;
 use api::app::recorder::{Decision, Draft, Recorder};
 use api::app::registry::Registry;
-use api::app::subscribers::NewSubscriber;
+use api::app::subscribers::{Destination, NewSubscriber};
 use api::work::supervise::{Stopper, stopper};
 use api::work::{Health, deliver};
 use async_trait::async_trait;
 use domain::checkout::LinkKey;
-use domain::delivery::Command;
+use domain::delivery::{Command, Consumer};
 use domain::digest::InstanceKey;
 use domain::ids::{
     AccountSlug, ClientId, DeliveryId, MerchantId, OrderId, PaymentRequestId, ProviderCode,
@@ -342,6 +343,27 @@ impl DeliveryWorld {
             .await
             .unwrap();
         added.1.unwrap()
+    }
+
+    /// A subscriber of the shop that fetches its events.
+    pub async fn subscribe_to_pull(&self, name: &str) {
+        let id = SubscriberId::parse(name).unwrap();
+        let new = NewSubscriber::to(id, Destination::Pull);
+        let (shop, context) = (shop(), by_operator());
+        let added = self.app.add_subscriber(&shop, &context, new);
+        added.await.unwrap();
+    }
+
+    /// Its receiver fetches what is open, and says that it has it.
+    pub async fn fetch_all(&self, name: &str) {
+        let (shop, id) = (shop(), SubscriberId::parse(name).unwrap());
+        let page = self.app.pull_events(&shop, &id, &Start::Open, 500).await;
+        let cursor = page.unwrap().cursor.unwrap();
+        let consumer = Consumer::Client(ClientId::parse("box").unwrap());
+        let context = by_operator();
+        let app = &self.app;
+        let ended = app.acknowledge_events(&shop, &id, &context, &cursor, consumer);
+        ended.await.unwrap();
     }
 
     /// A command to a subscriber, from a person.

@@ -20,6 +20,7 @@ pub mod node;
 pub mod payer;
 pub mod people;
 pub mod process_ledger;
+pub mod puller;
 pub mod quiet_provider;
 pub mod receiver;
 pub mod refund_bank;

@@ -27,6 +27,7 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::puller::receiver;
 use crate::world::LeapingClock;
 
 /// Clients of the merchant `shop`: a name of its own per role, and a second bot and backend, whose
@@ -323,6 +324,12 @@ impl TestNode {
     /// The token of a client of [`SHOP`] or [`OTHER`].
     pub fn token(&self, who: &str) -> &str {
         &self.tokens[who]
+    }
+
+    /// Makes a client of the merchant `shop` that fetches the events of this subscriber.
+    pub async fn hire_receiver(&mut self, client: &'static str, subscriber: &str) {
+        let token = receiver(self, client, "shop", subscriber).await;
+        self.tokens.insert(client, token);
     }
 
     /// Bare HTTP.

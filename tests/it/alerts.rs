@@ -118,6 +118,26 @@ async fn a_subscriber_that_is_away_is_told_of_once_and_once_more_when_it_is_back
 }
 
 #[tokio::test]
+async fn a_receiver_that_stays_away_is_told_of_by_what_it_did_not_fetch_and_as_nothing_else() {
+    let mut world = DeliveryWorld::start().await;
+    world.stride = seconds(2);
+    let listener = Arc::new(Listener::default());
+    let _running = listen(&world, &listener);
+    world.subscribe_to_pull("erp").await;
+    world.pay('a').await;
+    world.pay('b').await;
+    world.quiet(seconds(800)).await;
+    assert_eq!(listener.heard(), []);
+    world.quiet(seconds(400)).await;
+    let late = raised(AlertKind::DeliveriesLate, "erp");
+    assert_eq!(listener.heard(), std::slice::from_ref(&late));
+    world.fetch_all("erp").await;
+    world.quiet(seconds(20)).await;
+    let over = cleared(AlertKind::DeliveriesLate, "erp");
+    assert_eq!(listener.heard(), [late, over]);
+}
+
+#[tokio::test]
 async fn what_was_given_up_is_told_of_until_a_person_has_decided() {
     let mut world = DeliveryWorld::start().await;
     world.stride = seconds(2);

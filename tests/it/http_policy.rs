@@ -194,6 +194,9 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
         SUBSCRIBER | TEST | PAUSE | RESUME | KEYS | BACKFILLS => {
             template.replace("{id}", subscriber(backend))
         }
+        // A colleague's queue is another subscriber's.
+        PULL | ACK if owner == "backend-2" => template.replace("{id}", "crm"),
+        PULL | ACK => template.replace("{id}", subscriber(backend)),
         DELIVERY | DELIVERY_REQUEST | REDRIVE | ABANDON => {
             template.replace("{id}", &new_delivery(node, owner, backend).await)
         }
@@ -242,6 +245,7 @@ fn body(route: Route) -> Option<Value> {
             Some(json!({ "reason": "seen", "text": "seen", "evidence": "none" }))
         }
         (_, APPROVE | REJECT) => Some(json!({ "reason": "seen", "ticket": "cft_of_nobody" })),
+        (_, ACK) => Some(json!({ "cursor": format!("1-dlv_{}", "a".repeat(32)) })),
         (_, REDRIVE | ABANDON) => Some(json!({ "reason": "receiver_fixed" })),
         (_, ATTEMPTS | CANCEL | CALLBACK | CHECKOUT_PAY | TEST | PAUSE | RESUME) => Some(json!({})),
         (method, path) => panic!("{method} {path} has no example body in this test"),
@@ -279,7 +283,7 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
         Case::NoToken | Case::Mistyped | Case::Revoked | Case::Expired => 401,
         Case::Own | Case::Colleagues | Case::OtherMerchants if !may => 403,
         Case::OtherMerchants if names_an_object(spec.path) => 404,
-        Case::Colleagues if role == "bot" && names_an_object(spec.path) => 404,
+        Case::Colleagues if matches!(role, "bot" | "receiver") && names_an_object(spec.path) => 404,
         Case::Own | Case::Colleagues | Case::OtherMerchants => match route {
             // Of people's decisions a bot sees none.
             ("GET", PROPOSAL) if role == "bot" => 404,
@@ -293,6 +297,8 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
             ("POST", TELEGRAM_PAYMENT) => 404,
             // Admitted, and told that what is due needs no second start, and that nothing was paid.
             ("POST", REDRIVE | REFUNDS) => 409,
+            // Admitted, and told that this place is in no queue.
+            ("POST", ACK) => 409,
             ("DELETE", CURRENT) => 204,
             _ => 200,
         },
@@ -399,6 +405,7 @@ fn code_of(status: u16, (_, path): Route, may: bool) -> &'static str {
         401 => "unauthenticated",
         403 => "forbidden",
         404 => "not_found",
+        409 if path == ACK => "other_log",
         409 => "state_conflict",
         _ => "",
     }
@@ -406,13 +413,18 @@ fn code_of(status: u16, (_, path): Route, may: bool) -> &'static str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_role_may_do_what_its_row_says_and_nothing_else() {
-    let node = TestNode::start_with(|settings| settings.delivery.enabled = false).await;
+    let mut node = TestNode::start_with(|settings| settings.delivery.enabled = false).await;
     for (admin, backend) in [("admin", "backend"), ("other-admin", "other-backend")] {
         let erp = json!({ "id": subscriber(backend), "url": "https://hooks.example.org/x" });
         node.post(admin, SUBSCRIBERS, &fresh("key"), &erp)
             .await
             .expect(201);
     }
+    let crm = json!({ "id": "crm", "delivery": "pull" });
+    node.post("admin", SUBSCRIBERS, &fresh("key"), &crm)
+        .await
+        .expect(201);
+    node.hire_receiver("receiver", "erp").await;
     let known: BTreeSet<Route> = MAY
         .iter()
         .flat_map(|(_, routes)| routes.iter().copied())

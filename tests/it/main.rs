@@ -42,6 +42,8 @@ mod promise_09_no_money_is_lost;
 mod promise_10_every_subscriber_hears_once;
 mod promise_11_failed_deliveries;
 mod promise_12_rebuild;
+mod pull;
+mod pull_queue;
 mod python_verifies;
 mod refund_calls;
 mod refunds;

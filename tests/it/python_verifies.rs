@@ -1,4 +1,4 @@
-//! Outgoing requests, checked by a library that others wrote: PyPI `standardwebhooks`.
+//! Events that are sent or fetched, checked by a library that others wrote: PyPI `standardwebhooks`.
 //!
 //! `COUNTERFOIL_TEST_PYTHON` names a Python that has it; `.ci/run` makes one. The slow tier fails
 //! without it; in the fast one there is nobody to ask, and the test says so.
@@ -6,9 +6,11 @@
 use std::process::Command;
 
 use harness::delivery_world::DeliveryWorld;
+use harness::puller::Puller;
 use harness::receiver::Receiver;
+use harness::shop::Shop;
 use projections::views::delivery_queue::QueueState;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Prints `ok` or `refused` per request.
 const ASK: &str = r#"
@@ -22,15 +24,41 @@ for request in json.load(open(sys.argv[1])):
         print("refused")
 "#;
 
-#[tokio::test]
-async fn the_python_library_of_standard_webhooks_accepts_ours_and_refuses_altered_ones() {
-    let Ok(python) = std::env::var("COUNTERFOIL_TEST_PYTHON") else {
+const NOBODY: &str = "COUNTERFOIL_TEST_PYTHON is not set: nobody to ask";
+
+/// A Python that has the library; `None` where there is nobody to ask.
+fn python() -> Option<String> {
+    let python = std::env::var("COUNTERFOIL_TEST_PYTHON").ok();
+    if python.is_none() {
         let slow = std::env::var_os("SLOW").is_some();
         assert!(
             !slow,
             "the slow tier needs COUNTERFOIL_TEST_PYTHON; CONTRIBUTING.md says how"
         );
-        println!("COUNTERFOIL_TEST_PYTHON is not set: nobody to ask");
+    }
+    python
+}
+
+/// The library's word on each request, in order.
+fn asked(python: &str, requests: &[Value]) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("requests.json");
+    std::fs::write(&file, serde_json::to_vec(requests).unwrap()).unwrap();
+    let asked = Command::new(python)
+        .args(["-c", ASK])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&asked.stderr).into_owned();
+    assert_eq!(errors, "");
+    let answers = String::from_utf8(asked.stdout).unwrap();
+    answers.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn the_python_library_of_standard_webhooks_accepts_ours_and_refuses_altered_ones() {
+    let Some(python) = python() else {
+        println!("{NOBODY}");
         return;
     };
     let mut world = DeliveryWorld::start().await;
@@ -56,16 +84,34 @@ async fn the_python_library_of_standard_webhooks_accepts_ours_and_refuses_altere
             requests.push(json!({ "secret": secret, "headers": received.headers, "body": body }));
         }
     }
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("requests.json");
-    std::fs::write(&file, serde_json::to_vec(&requests).unwrap()).unwrap();
-    let asked = Command::new(python)
-        .args(["-c", ASK])
-        .arg(&file)
-        .output()
-        .unwrap();
-    let answers = String::from_utf8(asked.stdout).unwrap();
-    let errors = String::from_utf8_lossy(&asked.stderr).into_owned();
     let expected = ["ok", "refused", "refused", "ok", "refused", "refused"];
-    assert_eq!(answers.lines().collect::<Vec<_>>(), expected, "{errors}");
+    assert_eq!(asked(&python, &requests), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_accepts_every_event_that_was_fetched_and_refuses_altered_ones() {
+    let Some(python) = python() else {
+        println!("{NOBODY}");
+        return;
+    };
+    let shop = Shop::open().await;
+    let (erp, secret) = Puller::of_new(&shop.node, "erp").await;
+    for order in ["tea-1", "tea-2"] {
+        let (_, reference) = shop.pay(order).await;
+        shop.give_back(&reference).await;
+    }
+    shop.until_deliveries("subscriber=erp", 4).await;
+    let page = erp.signed(&shop.node, "").await.expect(200).json();
+    let (mut requests, mut expected) = (vec![], vec![]);
+    for event in page["events"].as_array().unwrap() {
+        let body = event["body"].as_str().unwrap();
+        for (body, word) in [(body.to_owned(), "ok"), (format!("{body} "), "refused")] {
+            let headers = &event["headers"];
+            requests.push(json!({ "secret": secret, "headers": headers, "body": body }));
+            expected.push(word);
+        }
+    }
+    assert_eq!(expected.len(), 8);
+    assert_eq!(asked(&python, &requests), expected);
+    shop.node.stop().await;
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use domain::actor::Actor;
+use domain::delivery::{Consumer, PullCursor};
 use domain::ids::{MerchantId, SubscriberId};
 use domain::subscriber::{
     Backfill, Command, DeliveryPolicy, PausedWhy, StaticHeaders, Subscriber, Wants,
@@ -14,6 +16,7 @@ use serde_json::{Value, json};
 use super::AdminError;
 use crate::app::App;
 use crate::app::context::Context;
+use crate::app::pull::Start;
 use crate::app::subscribers::{Destination, NewKey, NewSubscriber, PolicyChange, SubscriberChange};
 
 /// A subscriber of a merchant, and what shall be done with it.
@@ -70,6 +73,17 @@ pub enum SubscriberAction {
         /// Only these subjects.
         subjects: BTreeSet<String>,
     },
+    /// A page of its events, as its receiver would fetch them.
+    Pull {
+        /// After this place.
+        after: Option<PullCursor>,
+        /// From the first event that was recorded at this time or later.
+        since: Option<Timestamp>,
+        /// How many.
+        limit: u32,
+    },
+    /// Say that everything up to a place has arrived.
+    Acknowledge(PullCursor),
     /// End it for good.
     Remove,
 }
@@ -140,12 +154,44 @@ pub(super) async fn execute(
             to: to.unwrap_or_else(|| app.recorder.now()),
             subjects,
         }),
+        SubscriberAction::Pull {
+            after,
+            since,
+            limit,
+        } => {
+            let start = match (after, since) {
+                (Some(after), _) => Start::After(after),
+                (None, Some(since)) => Start::Since(since),
+                (None, None) => Start::Open,
+            };
+            let page = app.pull_events(&merchant, &id, &start, limit as usize);
+            let page = page.await?;
+            let events: Vec<String> = page.events.into_iter().map(|event| event.body).collect();
+            return Ok(json!({ "events": events, "cursor": page.cursor, "done": page.done }));
+        }
+        SubscriberAction::Acknowledge(cursor) => {
+            let consumer = consumer(context)?;
+            let ended = app.acknowledge_events(&merchant, &id, context, &cursor, consumer);
+            let ended = ended.await?;
+            return Ok(json!({ "acknowledged": ended.acknowledged, "done": ended.done }));
+        }
         SubscriberAction::Remove => Command::Remove,
     };
     let after = app
         .command_subscriber(&merchant, &id, context, &[order])
         .await?;
     Ok(shown(&after))
+}
+
+/// The person at the terminal.
+fn consumer(context: &Context) -> Result<Consumer, AdminError> {
+    match &context.actor {
+        Actor::Operator { id, .. } => Ok(Consumer::Operator(id.clone())),
+        Actor::Client { id, .. } => Ok(Consumer::Client(id.clone())),
+        Actor::Provider { .. } | Actor::Payer { .. } | Actor::Job { .. } => Err(AdminError(
+            "only a person or a client fetches events".to_owned(),
+        )),
+    }
 }
 
 fn sound(mistakes: Vec<(&'static str, String)>) -> Result<(), AdminError> {
@@ -163,7 +209,8 @@ pub(super) fn shown(subscriber: &Subscriber) -> Value {
         (false, None) => "active",
     };
     json!({
-        "id": subscriber.id, "merchant": subscriber.merchant, "url": subscriber.url, "state": state,
+        "id": subscriber.id, "merchant": subscriber.merchant, "url": subscriber.url,
+        "delivery": if subscriber.url.is_some() { "push" } else { "pull" }, "state": state,
         "events": subscriber.wants.events, "scenarios": subscriber.wants.scenarios, "policy": subscriber.policy,
         "headers": subscriber.headers, "keys": subscriber.keys, "left_alone_since": subscriber.circuit_open_since,
     })

@@ -119,6 +119,9 @@ pub enum AppError {
     /// The provider gives nothing back on call.
     #[error("the provider of this money takes no refunds from here")]
     RefundsUnsupported,
+    /// The place was never in this queue, or is not where it was.
+    #[error("the cursor does not fit this queue; begin without one")]
+    OtherQueue,
     /// Too much at once.
     #[error("others were faster too often; try again")]
     Contended,

@@ -28,6 +28,7 @@ pub mod operators;
 pub mod overrides;
 pub mod pace;
 pub mod proposals;
+pub mod pull;
 mod questions;
 pub mod quotes;
 pub mod receive;

@@ -14,6 +14,7 @@ mod exceptions;
 mod operators;
 mod out;
 mod projections;
+mod pull;
 pub mod reference;
 mod serve;
 mod sim;

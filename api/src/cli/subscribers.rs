@@ -113,6 +113,12 @@ pub(super) enum Subscribers {
         #[arg(long = "subject", value_name = "ID")]
         subjects: Vec<String>,
     },
+    /// Print its events as its receiver would fetch them, one line of JSON each: an example of a consumer.
+    #[command(after_help = "Examples:
+  counterfoil subscribers pull erp --merchant shop                what it has not acknowledged
+  counterfoil subscribers pull erp --merchant shop --ack          the same, and say that it has arrived
+  counterfoil subscribers pull erp --merchant shop --since 2026-11-01T00:00:00Z")]
+    Pull(super::pull::Pull),
     /// End it, for good. What waits for it is sent no more.
     Remove {
         #[command(flatten)]
@@ -124,10 +130,10 @@ pub(super) enum Subscribers {
 #[derive(Args)]
 pub(super) struct Which {
     /// Its name.
-    id: SubscriberId,
+    pub id: SubscriberId,
     /// Whose.
     #[arg(long)]
-    merchant: MerchantId,
+    pub merchant: MerchantId,
 }
 
 /// What it hears and how it is served.
@@ -180,7 +186,7 @@ fn wish(text: &str) -> Result<Wish, String> {
     Wish::parse(text).ok_or_else(|| format!("known are {}", Wish::words().join(", ")))
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|error| error.to_string())
 }
 
@@ -195,7 +201,10 @@ pub(super) async fn run(global: &Global, out: &Out, command: Subscribers) -> Res
     let (which, action) = match command {
         Subscribers::List => {
             let answer = send(global, &settings, AdminCommand::SubscriberList).await?;
-            out.list(&["id", "merchant", "url", "state", "events"], &answer);
+            out.list(
+                &["id", "merchant", "delivery", "url", "state", "events"],
+                &answer,
+            );
             return Ok(());
         }
         Subscribers::Add {
@@ -243,6 +252,7 @@ pub(super) async fn run(global: &Global, out: &Out, command: Subscribers) -> Res
             };
             (which, SubscriberAction::Change(change))
         }
+        Subscribers::Pull(pull) => return super::pull::run(global, out, &settings, pull).await,
         Subscribers::Show { which } => (which, SubscriberAction::Show),
         Subscribers::Pause { which } => (which, SubscriberAction::Pause),
         Subscribers::Resume { which } => (which, SubscriberAction::Resume),

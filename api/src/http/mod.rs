@@ -31,8 +31,8 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, ResponseError, Route};
 
 use self::handlers::{
-    callbacks, deliveries, events, exceptions, operations, overrides, refunds, requests, sessions,
-    stream, subscribers, telegram,
+    callbacks, deliveries, events, exceptions, operations, overrides, pull, refunds, requests,
+    sessions, stream, subscribers, telegram,
 };
 use self::ops::Op;
 use self::problem::Problem;
@@ -109,6 +109,8 @@ fn route(op: Op) -> Route {
         Op::TestSubscriber => web::post().to(subscribers::test),
         Op::PauseSubscriber => web::post().to(subscribers::pause),
         Op::ResumeSubscriber => web::post().to(subscribers::resume),
+        Op::PullEvents => web::get().to(pull::events),
+        Op::AcknowledgeEvents => web::post().to(pull::acknowledge),
         Op::ListDeliveries => web::get().to(deliveries::list),
         Op::ReadDelivery => web::get().to(deliveries::read),
         Op::DeliveriesOfRequest => web::get().to(deliveries::of_request),

@@ -53,6 +53,11 @@ fn operation(spec: &Spec) -> Value {
     if !spec.answer.is_empty() {
         success["content"] = content(spec.answer);
     }
+    if spec.id == "pullEvents" {
+        let event = json!({ "type": "object", "description": "A CloudEvent; its schema is named by its dataschema." });
+        success["content"]["application/cloudevents-batch+json"] =
+            json!({ "schema": { "type": "array", "items": event } });
+    }
     let mut operation = json!({
         "operationId": spec.id,
         "tags": [spec.group],

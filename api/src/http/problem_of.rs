@@ -56,6 +56,7 @@ impl From<AppError> for Problem {
                 Self::new(&problem::ALREADY_PAID).detail(sentence),
                 id.as_ref(),
             ),
+            AppError::OtherQueue => Self::new(&problem::OTHER_LOG).detail(sentence),
             AppError::QuoteUsed => Self::new(&problem::QUOTE_USED),
             AppError::Contended => Self::new(&problem::OVERLOADED).detail(sentence),
             AppError::StoreUnavailable { outcome, cause } => {

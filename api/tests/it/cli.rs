@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What a call left behind.
@@ -421,6 +421,57 @@ fn replay_prints_canonical_records_in_order() {
         Vec::<String>::new()
     );
     assert_eq!(place.call("events replay --stream nonsense").code, Some(2));
+}
+
+#[test]
+fn what_is_pulled_at_the_terminal_is_there_again_until_it_is_acknowledged() {
+    let place = Place::initialised();
+    let refused = place.call("subscribers add box --merchant shop");
+    assert_eq!(refused.code, Some(2), "neither an address nor --pull");
+    let made = place.json("subscribers add box --merchant shop --pull --json");
+    assert_eq!(
+        (&made["delivery"], &made["url"]),
+        (&json!("pull"), &Value::Null)
+    );
+    for _ in 0..3 {
+        place.done("subscribers test box --merchant shop");
+    }
+    // Without a server nobody follows the log.
+    place.done("projections rebuild delivery_queue");
+    let pull = "subscribers pull box --merchant shop --limit 2";
+    let lines =
+        |words: &str| -> Vec<String> { place.done(words).lines().map(str::to_owned).collect() };
+    let first = lines(pull);
+    assert_eq!(first.len(), 3);
+    for line in &first {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event["type"], "counterfoil.delivery.test.v1");
+        assert_eq!(serde_json_canonicalizer::to_string(&event).unwrap(), *line);
+    }
+    assert_eq!(lines(&format!("{pull} --ack")), first);
+    place.done("projections rebuild delivery_queue");
+    assert_eq!(lines(pull), [""; 0]);
+    assert_eq!(
+        lines(&format!("{pull} --since 2020-01-01T00:00:00Z")),
+        first
+    );
+    let ended = lines("events replay --type DeliveryAcknowledgedByPull");
+    assert_eq!(ended.len(), 3);
+    let ended: Value = serde_json::from_str(&ended[0]).unwrap();
+    assert_eq!(
+        ended["data"]["consumer"],
+        json!({ "kind": "operator", "id": "local" })
+    );
+    for wrong in [
+        "subscribers pull box --merchant shop --after first",
+        "subscribers pull box --merchant shop --since yesterday",
+        "clients create a-box --merchant shop --role receiver",
+    ] {
+        assert_eq!(place.call(wrong).code, Some(2), "{wrong}");
+    }
+    let nobody = "clients create a-box --merchant shop --role receiver --subscriber bix";
+    assert_eq!(place.call(nobody).code, Some(1));
+    place.done("clients create a-box --merchant shop --role receiver --subscriber box");
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) const PAUSE: &str = "/v1/subscribers/{id}/pause";
 pub(super) const RESUME: &str = "/v1/subscribers/{id}/resume";
 pub(super) const KEYS: &str = "/v1/subscribers/{id}/keys";
 pub(super) const BACKFILLS: &str = "/v1/subscribers/{id}/backfills";
+pub(super) const PULL: &str = "/v1/subscribers/{id}/events";
+pub(super) const ACK: &str = "/v1/subscribers/{id}/ack";
 pub(super) const DELIVERIES: &str = "/v1/deliveries";
 pub(super) const DELIVERY: &str = "/v1/deliveries/{id}";
 pub(super) const OF_REQUEST: &str = "/v1/payment-requests/{id}/deliveries";
@@ -56,7 +58,7 @@ pub(super) const PERSONS: [(&str, Role); 2] =
     [("approver", Role::Approver), ("proposer", Role::Operator)];
 
 /// What each role may do, and nothing else.
-pub(super) const MAY: [(&str, &[Route]); 7] = [
+pub(super) const MAY: [(&str, &[Route]); 8] = [
     (
         "bot",
         &[
@@ -184,6 +186,7 @@ pub(super) const MAY: [(&str, &[Route]); 7] = [
             ("GET", DELIVERY_REQUEST),
         ],
     ),
+    ("receiver", &[("GET", PULL), ("POST", ACK)]),
 ];
 
 /// What an operator may who is a person, beside what the token of one may.

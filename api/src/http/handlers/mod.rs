@@ -6,6 +6,7 @@ pub mod events;
 pub mod exceptions;
 pub mod operations;
 pub mod overrides;
+pub mod pull;
 pub mod refunds;
 pub mod requests;
 pub mod sessions;

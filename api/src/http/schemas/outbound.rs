@@ -8,7 +8,7 @@ use super::{answer, list, number, object, text, time};
 pub(super) fn schemas() -> Value {
     json!({
         "NewSubscriber": object(&["id"], json!({
-            "id": text("Its name."), "url": text("Where events are sent; https. Needed, unless `delivery` is pull."),
+            "id": text("Its name."), "url": text("Where events are sent; https. Needed, unless delivery is pull."),
             "delivery": delivery(), "start_from": time(),
             "events": words(), "scenarios": scenarios(), "policy": policy(), "headers": headers()
         })),
@@ -32,12 +32,25 @@ pub(super) fn schemas() -> Value {
             "keys": { "type": "array", "items": { "type": "object" } },
             "signing_secret": text("Shown once, in the answer that made it."), "public_key": text("Of a new key pair.")
         })),
-        "SubscriberList": list("subscribers")
+        "SubscriberList": list("subscribers"),
+        "PulledEvents": answer(&["done", "events"], json!({
+            "iterator": text("Where the page ends: go on after it, and acknowledge up to it."),
+            "done": { "type": "boolean", "description": "Nothing followed." },
+            "events": { "type": "array", "items": answer(&["delivery_id", "headers", "body"], json!({
+                "delivery_id": text("dlv_..."), "headers": { "type": "object", "description": "As a push would carry them, signed now." },
+                "body": text("The exact bytes of the event, as text.")
+            })) }
+        })),
+        "Acknowledgement": object(&["cursor"], json!({ "cursor": text("Of a page that was fetched.") })),
+        "Acknowledged": answer(&["cursor", "acknowledged", "done"], json!({
+            "cursor": text("Up to where."), "acknowledged": number("Deliveries that ended by it."),
+            "done": { "type": "boolean", "description": "False when more are left than one call does; call again." }
+        }))
     })
 }
 
 fn delivery() -> Value {
-    json!({ "type": "string", "enum": ["push", "pull"], "description": "push: events are sent to `url`, and may be fetched as well. pull: they are only fetched." })
+    json!({ "type": "string", "enum": ["push", "pull"], "description": "push: events are sent to url, and may be fetched as well. pull: they are only fetched." })
 }
 
 fn words() -> Value {
