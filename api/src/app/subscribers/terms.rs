@@ -6,7 +6,7 @@ use domain::ids::{ScenarioId, SubscriberId};
 use domain::subscriber::{
     Backfill, Command, DeliveryPolicy, StaticHeaders, Subscriber, Wants, Wish,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 /// How it gets its events.
@@ -87,11 +87,21 @@ pub struct SubscriberChange {
     /// Which events it hears.
     pub events: Option<BTreeSet<Wish>>,
     /// Which scenarios; inside, `None` for all.
+    #[serde(
+        default,
+        deserialize_with = "named",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub scenarios: Option<Option<BTreeSet<ScenarioId>>>,
     /// How it is served.
     pub policy: PolicyChange,
     /// All the headers that it wants.
     pub headers: Option<StaticHeaders>,
+}
+
+/// A member that is there, were it null: of all scenarios is not the same as of those before.
+fn named<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// The members of a policy that are to be different.
@@ -187,4 +197,24 @@ fn wants_mistakes(wants: &Wants) -> Vec<(&'static str, String)> {
         found.push(("scenarios", what));
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_the_same_after_its_way_to_the_server() {
+        let telegram = BTreeSet::from([ScenarioId::parse("telegram").unwrap()]);
+        for scenarios in [None, Some(None), Some(Some(telegram))] {
+            let change = SubscriberChange {
+                scenarios: scenarios.clone(),
+                to: Some(Destination::Pull),
+                ..SubscriberChange::default()
+            };
+            let text = serde_json::to_string(&change).unwrap();
+            let read: SubscriberChange = serde_json::from_str(&text).unwrap();
+            assert_eq!((read.scenarios, read.to), (scenarios, change.to), "{text}");
+        }
+    }
 }
