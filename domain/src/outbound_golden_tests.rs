@@ -156,6 +156,7 @@ fn decided_and_taken_back() -> Vec<Event> {
         proposal: proposal(letter),
         by: person("bob"),
         prove_by,
+        alone: false,
     };
     let nothing = Sum::new(0, amd(1).currency());
     vec![

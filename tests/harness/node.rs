@@ -447,6 +447,7 @@ async fn create_client(app: &App, name: &str, merchant: &str, role: Role) -> Str
         Role::Backend
         | Role::Operator
         | Role::Approver
+        | Role::Supervisor
         | Role::Finance
         | Role::Auditor
         | Role::Admin

@@ -188,23 +188,60 @@ async fn a_rejected_proposal_leaves_the_order_as_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_person_is_enough_below_the_scenarios_limit_and_not_at_it() {
-    for (limit, status) in [(PRICE + 1, 200), (PRICE, 403)] {
+    for (limit, alone) in [(PRICE + 1, true), (PRICE, false)] {
         let shop = Shop::open_with(|settings| {
             for scenario in settings.merchants.iter_mut().flat_map(|m| &mut m.scenarios) {
                 scenario.overrides.four_eyes_from_minor = MinorText(limit);
             }
         })
         .await;
+        let node = &shop.node;
         let (id, _) = shop.waiting_for_payer("tea-1").await;
-        let ann = Person::hired(&shop.node, "ann", Role::Operator).await;
-        let proposal = ann.proposes_override(&shop.node, &id).await;
-        ann.becomes(&shop.node, Role::Approver).await;
-        ann.approves(&shop.node, &id, &proposal)
-            .await
-            .expect(status);
-        let paid = shop.shown(&id).await["status"] == "paid";
-        assert_eq!(paid, status == 200, "{limit}");
+        let sue = Person::hired(node, "sue", Role::Supervisor).await;
+        let tom = Person::hired(node, "tom", Role::Supervisor).await;
+        let approvals = async || {
+            let log = shop.log().await;
+            let approved = log.of_type("OverrideApproved");
+            approved
+                .map(|record| (record.actor.display(), record.data["alone"].clone()))
+                .collect::<Vec<_>>()
+        };
+        for revoke in [false, true] {
+            let proposal = if revoke {
+                sue.proposes_revocation(node, &id).await
+            } else {
+                sue.proposes_override(node, &id).await
+            };
+            let decision = (id.as_str(), proposal.as_str());
+            let bare = sue.decides(node, "approve", decision, "cft_none").await;
+            assert_eq!(bare.expect(403).code(), "ticket_refused");
+            let decided = sue.approves(node, &id, &proposal).await;
+            if !alone {
+                assert_eq!(decided.expect(403).code(), "four_eyes");
+                tom.approves(node, &id, &proposal).await.expect(200);
+            }
+            let status = shop.shown(&id).await["status"].clone();
+            assert_eq!(status, if revoke { "cancelled" } else { "paid" });
+        }
+        let (who, marked) = if alone {
+            ("operator:sue", json!(true))
+        } else {
+            ("operator:tom", Value::Null)
+        };
+        let expected = [(who.to_owned(), marked.clone()), (who.to_owned(), marked)];
+        assert_eq!(approvals().await, expected, "{limit}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_limit_no_role_decides_alone() {
+    let shop = Shop::open().await;
+    let (id, _) = shop.waiting_for_payer("tea-1").await;
+    let sue = Person::hired(&shop.node, "sue", Role::Supervisor).await;
+    let proposal = sue.proposes_override(&shop.node, &id).await;
+    let refused = sue.approves(&shop.node, &id, &proposal).await.expect(403);
+    assert_eq!(refused.code(), "four_eyes");
+    assert_eq!(shop.shown(&id).await["status"], "pending");
 }
 
 #[tokio::test(flavor = "multi_thread")]

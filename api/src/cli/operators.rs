@@ -26,7 +26,7 @@ pub(super) enum Operators {
         /// Their merchant.
         #[arg(long)]
         merchant: MerchantId,
-        /// operator, approver, finance, auditor or admin.
+        /// operator, approver, supervisor, finance, auditor or admin.
         #[arg(long, value_parser = role)]
         role: Role,
     },
@@ -34,7 +34,7 @@ pub(super) enum Operators {
     Grant {
         /// Who.
         id: OperatorId,
-        /// operator, approver, finance, auditor or admin.
+        /// operator, approver, supervisor, finance, auditor or admin.
         #[arg(long, value_parser = role)]
         role: Role,
     },
@@ -140,5 +140,5 @@ fn password(id: &OperatorId, file: Option<&Path>) -> Result<String, Failure> {
 
 fn role(text: &str) -> Result<Role, String> {
     let role = Role::parse(text).filter(|role| role.fits_a_person());
-    role.ok_or_else(|| "one of operator, approver, finance, auditor, admin".to_owned())
+    role.ok_or_else(|| "one of operator, approver, supervisor, finance, auditor, admin".to_owned())
 }

@@ -120,7 +120,7 @@ fn a_token_never_approves() {
     for role in Role::ALL {
         let refused = when(&[create()], &grant(role, &[])).err();
         let expected = match role {
-            Role::Approver => Some(Refusal::NeverApproves(role)),
+            Role::Approver | Role::Supervisor => Some(Refusal::NeverApproves(role)),
             Role::Receiver => Some(Refusal::NeedsSubscriber),
             Role::Bot
             | Role::Backend

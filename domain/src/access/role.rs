@@ -22,6 +22,10 @@ pub enum Role {
     /// Decides on what another person proposed, and proposes nothing.
     #[serde(rename = "approver")]
     Approver,
+    /// Does what operators and approvers do: alone where a scenario lets one person decide, with
+    /// another person from its limit on.
+    #[serde(rename = "supervisor")]
+    Supervisor,
     /// Looks after the money that came and went.
     #[serde(rename = "finance")]
     Finance,
@@ -38,11 +42,12 @@ pub enum Role {
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Bot,
         Self::Backend,
         Self::Operator,
         Self::Approver,
+        Self::Supervisor,
         Self::Finance,
         Self::Auditor,
         Self::Admin,
@@ -56,6 +61,7 @@ impl Role {
             Self::Backend => "backend",
             Self::Operator => "operator",
             Self::Approver => "approver",
+            Self::Supervisor => "supervisor",
             Self::Finance => "finance",
             Self::Auditor => "auditor",
             Self::Admin => "admin",
@@ -100,6 +106,10 @@ impl Role {
                 Scope::OverridesApprove,
                 Scope::AuditRead,
             ],
+            Self::Supervisor => {
+                let both = [Self::Operator.scopes(), Self::Approver.scopes()];
+                return both.into_iter().flatten().collect();
+            }
             Self::Finance => &[Scope::RequestsRead],
             Self::Auditor => &[Scope::RequestsRead, Scope::AuditRead, Scope::DeliveriesRead],
             Self::Admin => &[
@@ -121,6 +131,7 @@ impl Role {
             Self::Backend
             | Self::Operator
             | Self::Approver
+            | Self::Supervisor
             | Self::Finance
             | Self::Auditor
             | Self::Admin
@@ -137,11 +148,16 @@ impl Role {
     pub fn fits_a_person(self) -> bool {
         match self {
             Self::Bot | Self::Backend | Self::Receiver => false,
-            Self::Operator | Self::Approver | Self::Finance | Self::Auditor | Self::Admin => true,
+            Self::Operator
+            | Self::Approver
+            | Self::Supervisor
+            | Self::Finance
+            | Self::Auditor
+            | Self::Admin => true,
         }
     }
 
-    /// False for the role whose word needs a person who shows credentials: a token never approves.
+    /// False for the roles whose word needs a person who shows credentials: a token never approves.
     pub fn fits_a_client(self) -> bool {
         !self.scopes().contains(&Scope::OverridesApprove)
     }
@@ -152,17 +168,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_proposes_and_approves() {
+    fn only_a_supervisor_proposes_and_approves_and_is_a_person() {
         let with = |scope| -> Vec<Role> {
             let has = |role: &Role| role.scopes().contains(&scope);
             Role::ALL.into_iter().filter(has).collect()
         };
-        assert_eq!(with(Scope::OverridesApprove), [Role::Approver]);
-        assert_eq!(with(Scope::OverridesPropose), [Role::Operator]);
+        let decide = [Role::Approver, Role::Supervisor];
+        assert_eq!(with(Scope::OverridesApprove), decide);
+        let propose = [Role::Operator, Role::Supervisor];
+        assert_eq!(with(Scope::OverridesPropose), propose);
         let not_for = |fits: fn(Role) -> bool| -> Vec<Role> {
             Role::ALL.into_iter().filter(|role| !fits(*role)).collect()
         };
-        assert_eq!(not_for(Role::fits_a_client), [Role::Approver]);
+        assert_eq!(not_for(Role::fits_a_client), decide);
         assert_eq!(
             not_for(Role::fits_a_person),
             [Role::Bot, Role::Backend, Role::Receiver]

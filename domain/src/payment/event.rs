@@ -399,6 +399,9 @@ pub enum Event {
         /// Money must prove it before; only where it counts as paid now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prove_by: Option<Timestamp>,
+        /// True when it is who proposed it, and the terms ask for no second person.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        alone: bool,
     },
     /// It was not decided.
     #[serde(rename = "OverrideRejected")]

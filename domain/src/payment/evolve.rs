@@ -362,6 +362,7 @@ impl Request {
                 proposal,
                 by,
                 prove_by,
+                ..
             } => {
                 if let Some(known) = self.proposals.get_mut(proposal) {
                     known.state = ProposalState::Approved;

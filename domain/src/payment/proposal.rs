@@ -197,8 +197,9 @@ pub(super) fn approve(
         ProposalState::Rejected(_) => return Err(Refusal::ProposalClosed),
     }
     let terms = request.terms();
+    // Row H3. The person counts: another session, role or token of theirs is no second one.
     if known.by == *by && terms.rules.overrides.four_eyes(terms.amount) {
-        return Err(Refusal::FourEyes); // row H3
+        return Err(Refusal::FourEyes);
     }
     let mut recording = Recording::of(request, now);
     if now >= known.lapses_at || known.based_on != request.basis() {
@@ -207,8 +208,8 @@ pub(super) fn approve(
     }
     applies(request, known.decision)?;
     match known.decision {
-        Proposed::Pay => recording.pay_by_decision(proposal, by),
-        Proposed::Revoke => recording.revoke(proposal, by),
+        Proposed::Pay => recording.pay_by_decision(proposal, by, known.by == *by),
+        Proposed::Revoke => recording.revoke(proposal, by, known.by == *by),
     }
     Ok(recording.events)
 }
@@ -299,12 +300,13 @@ impl Recording {
     }
 
     /// Row H4.
-    fn pay_by_decision(&mut self, proposal: &ProposalId, by: &OperatorId) {
+    fn pay_by_decision(&mut self, proposal: &ProposalId, by: &OperatorId, alone: bool) {
         let days = self.request.terms().rules.overrides.prove_within_days;
         self.push(Event::OverrideApproved {
             proposal: proposal.clone(),
             by: by.clone(),
             prove_by: Some(self.now.plus_business_days(days)),
+            alone,
         });
         self.push(Event::PaymentVerified {
             method: VerificationMethod::Override,
@@ -318,12 +320,13 @@ impl Recording {
     }
 
     /// Row H7. Money that came is unapplied, with a case each; what refunds hold of it goes with it.
-    fn revoke(&mut self, proposal: &ProposalId, by: &OperatorId) {
+    fn revoke(&mut self, proposal: &ProposalId, by: &OperatorId, alone: bool) {
         let amount = self.request.applied();
         self.push(Event::OverrideApproved {
             proposal: proposal.clone(),
             by: by.clone(),
             prove_by: None,
+            alone,
         });
         self.settle_override_cases();
         self.push(Event::VerificationRevoked {

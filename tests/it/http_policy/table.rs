@@ -52,10 +52,13 @@ pub(super) const CONFIRM: &str = "/v1/sessions/confirm";
 
 pub(super) type Route = (&'static str, &'static str);
 
-/// Who is a person with a session; the others are clients. No client is an approver, and the proposer
-/// has the role of the operator.
-pub(super) const PERSONS: [(&str, Role); 2] =
-    [("approver", Role::Approver), ("proposer", Role::Operator)];
+/// Who is a person with a session; the others are clients. No client is an approver or a supervisor,
+/// and the proposer has the role of the operator.
+pub(super) const PERSONS: [(&str, Role); 3] = [
+    ("approver", Role::Approver),
+    ("proposer", Role::Operator),
+    ("supervisor", Role::Supervisor),
+];
 
 /// What each role may do, and nothing else.
 pub(super) const MAY: [(&str, &[Route]); 8] = [
@@ -196,12 +199,14 @@ pub(super) const PROPOSER: [Route; 3] = [
     ("DELETE", CURRENT),
 ];
 
-/// Every row, the proposer's too.
+/// Every row, the proposer's and the supervisor's too, who is an approver besides.
 pub(super) fn rows() -> Vec<(&'static str, Vec<Route>)> {
     let mut rows: Vec<_> = MAY.map(|(role, may)| (role, may.to_vec())).into();
-    let operator = rows.iter().find(|(role, _)| *role == "operator").unwrap();
-    let proposer = [&operator.1[..], &PROPOSER].concat();
+    let of = |name| &rows.iter().find(|(role, _)| *role == name).unwrap().1;
+    let proposer = [&of("operator")[..], &PROPOSER].concat();
+    let supervisor = [&proposer[..], of("approver")].concat();
     rows.push(("proposer", proposer));
+    rows.push(("supervisor", supervisor));
     rows
 }
 

@@ -1,6 +1,7 @@
 //! A person who operates the ledger. Stream `operator-<id>`; names live elsewhere.
 //!
-//! A person has one role, so that nobody holds both halves of a decision that needs two people.
+//! A person has one role. Who proposed what needs two people never approves it, whatever their role:
+//! that is decided by the person.
 
 mod decide;
 mod event;

@@ -14,7 +14,7 @@ use crate::payment::exception::{ExceptionKind, Severity};
 use crate::payment::proposal::{LAPSES_AFTER, Proof};
 use crate::payment::request::Closure;
 use crate::payment::{
-    BasisPart, BotLabel, Command, Event, Label, Outcome, Propose, Refusal, Resolve,
+    BasisPart, BotLabel, Command, Event, Label, Outcome, Propose, Refusal, Resolve, Terms,
 };
 use crate::time::Timestamp;
 
@@ -135,6 +135,16 @@ fn a_proposal_pays_nothing_and_shows_as_in_review_h2() {
         .then(Refusal::OverridesNotAllowed);
 }
 
+/// What approvals among the events say of who decided them.
+fn told_alone(decided: &Result<Vec<Event>, Refusal>) -> Vec<bool> {
+    let events = decided.as_ref().unwrap().iter();
+    let alone = events.filter_map(|event| match event {
+        Event::OverrideApproved { alone, .. } => Some(*alone),
+        _ => None,
+    });
+    alone.collect()
+}
+
 #[test]
 fn who_proposed_it_may_not_approve_it_h3() {
     given(proposed_on(pending(), Proposed::Pay))
@@ -146,10 +156,35 @@ fn who_proposed_it_may_not_approve_it_h3() {
     for (limit, alone) in [(DUE + 1, true), (DUE, false)] {
         let small =
             pending_with(|terms| terms.rules.overrides.four_eyes_from_minor = MinorText(limit));
-        let decided = given(proposed_on(small, Proposed::Pay))
+        let decided = given(proposed_on(small.clone(), Proposed::Pay))
             .when(approve('a', "ani"))
             .at(open_time());
-        assert_eq!(decided.decided.is_ok(), alone, "{limit}");
+        if !alone {
+            decided.then(Refusal::FourEyes).label(Label::Pending);
+            continue;
+        }
+        assert_eq!(told_alone(&decided.label(Label::Paid).decided), [true]);
+        // Two may decide it all the same.
+        let by_two = given(proposed_on(small, Proposed::Pay))
+            .when(approve('a', "davit"))
+            .at(open_time());
+        assert_eq!(told_alone(&by_two.label(Label::Paid).decided), [false]);
+    }
+    // It is the same for what takes *paid* back.
+    for (limit, alone) in [(DUE + 1, true), (DUE, false)] {
+        let small = |terms: &mut Terms| {
+            terms.rules.overrides.four_eyes_from_minor = MinorText(limit);
+        };
+        let small = and(pending_with(small), paid().split_off(pending().len()));
+        let decided = given(proposed_on(small, Proposed::Revoke))
+            .when(approve('a', "ani"))
+            .at(open_time());
+        if alone {
+            assert_eq!(told_alone(&decided.decided), [true]);
+            decided.label(Label::Cancelled);
+        } else {
+            decided.then(Refusal::FourEyes).label(Label::Paid);
+        }
     }
 }
 
@@ -167,6 +202,7 @@ fn a_second_person_pays_it_unproven_h4() {
         proposal: proposal('a'),
         by: person("davit"),
         prove_by: Some(prove_by()),
+        alone: false,
     };
     let paid = given(proposed_on(pending(), Proposed::Pay))
         .when(approve('a', "davit"))
@@ -367,6 +403,7 @@ fn a_revoked_payment_sets_its_money_aside_h7() {
         proposal: proposal('a'),
         by: person("davit"),
         prove_by: None,
+        alone: false,
     };
     let after = given(proposed_on(paid(), Proposed::Revoke))
         .when(approve('a', "davit"))
@@ -412,6 +449,7 @@ fn a_revoked_override_held_no_money_h7() {
                 proposal: proposal('b'),
                 by: person("davit"),
                 prove_by: None,
+                alone: false,
             },
             closed(1, Resolution::Settled),
             Event::VerificationRevoked {

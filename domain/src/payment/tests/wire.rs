@@ -135,6 +135,7 @@ fn pinned() -> Vec<(Event, &'static str)> {
         proposal: proposal(),
         by: OperatorId::parse("davit").unwrap(),
         prove_by: Some(late()),
+        alone: false,
     };
     let proved = Event::OverrideSubstantiated {
         proposal: proposal(),

@@ -28,6 +28,7 @@ fn approved(prove_by: Option<i64>) -> Event {
         proposal: proposal(),
         by: person("bob"),
         prove_by: prove_by.map(at),
+        alone: false,
     }
 }
 
