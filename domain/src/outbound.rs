@@ -227,6 +227,7 @@ impl Story {
             | Event::DisputeOpened { .. }
             | Event::DisputeClosed { .. }
             | Event::PayerNoticeRecorded { .. }
+            | Event::EvidenceOpened { .. }
             | Event::OverrideProposed { .. }
             | Event::OverrideApproved { .. }
             | Event::OverrideRejected { .. }

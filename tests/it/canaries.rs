@@ -127,6 +127,47 @@ async fn signs_in(cage: &mut Cage, id: &str, name: &'static str) {
     cage.tokens.insert(name, session.text_of("token"));
 }
 
+/// Who decides looks at what was attached, over HTTP and at the terminal, and says why.
+async fn looks(cage: &mut Cage, request: &str, words: &str) {
+    let list = format!("{request}/evidence");
+    let kept = cage.call("approver", "GET", &list, None).await.expect(200);
+    let commitment = kept.json()["evidence"][0]["commitment"].clone();
+    let commitment = commitment.as_str().unwrap().to_owned();
+    let path = format!("{list}/{commitment}/open");
+    let mut why = json!({ "reason": "to_decide", "text": format!("{words} {CARD}") });
+    cage.post("approver", &path, &why).await.expect(422);
+    why["text"] = json!(words);
+    for who in ["bot", "backend", "operator", "auditor", "admin"] {
+        cage.post(who, &path, &why).await.expect(403);
+    }
+    let opened = cage.post("approver", &path, &why).await.expect(200);
+    assert!(opened.text.contains(NOTICE) && opened.text.contains(EMAIL));
+    // The one answer that shows what was attached, by design.
+    cage.answers.pop();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("attached.txt");
+    let (id, to) = (request.rsplit('/').next().unwrap(), file.to_str().unwrap());
+    let command = [
+        "evidence",
+        "open",
+        id,
+        &commitment,
+        "--merchant",
+        "shop",
+        "--reason",
+        "to_decide",
+        "--text",
+        words,
+        "--out",
+        to,
+        "--operator",
+        "op-8",
+    ];
+    let said = cage.ledger.program.run(&command);
+    assert!(!said.contains(NOTICE) && !said.contains(EMAIL), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), opened.text);
+}
+
 /// One person proposes, another decides. Gives the ticket.
 async fn persons(cage: &mut Cage) -> String {
     signs_in(cage, "op-7", "person").await;
@@ -149,6 +190,7 @@ async fn persons(cage: &mut Cage) -> String {
     let proposal = made.text_of("id");
     let path = format!("{request}/overrides/{proposal}");
     cage.call("backend", "GET", &path, None).await.expect(200);
+    looks(cage, &request, &words).await;
     let confirm = json!({ "proposal": proposal, "password": PASSWORD });
     let shown = cage
         .post("approver", "/v1/sessions/confirm", &confirm)

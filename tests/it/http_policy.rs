@@ -18,7 +18,7 @@ use domain::ids::{ClientId, OperatorId, PaymentRequestId, ProposalId};
 use domain::payment::event::{Grounds, Proposed};
 use domain::payment::evidence::Mode;
 use domain::payment::{Command, Propose};
-use domain::stream::StreamId;
+use domain::stream::{StreamId, Version};
 use harness::node::{Answer, PASSWORD, TestNode};
 use serde_json::{Value, json};
 
@@ -91,6 +91,18 @@ async fn new_proposal(node: &TestNode, owner: &str) -> (String, String) {
     let made = node.app().execute(&request, &context, &propose).await;
     made.unwrap();
     (id, proposal.to_owned())
+}
+
+/// The first piece that is kept sealed about a request.
+async fn first_evidence(node: &TestNode, id: &str) -> String {
+    let stream = StreamId::parse(format!("payment_request-{id}")).unwrap();
+    let store = node.app().recorder.store();
+    let records = store.read_stream(&stream, Version::FIRST, 100).await;
+    let records = records.unwrap();
+    let mut pieces = records
+        .iter()
+        .flat_map(|recorded| recorded.envelope().unwrap().evidence);
+    pieces.next().unwrap().commitment.0.to_string()
 }
 
 /// The merchant's subscriber.
@@ -166,7 +178,7 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
             path.replace("{proposal_id}", &proposal)
         }
         REQUEST | STREAM | ATTEMPTS | PRECHECK | CANCEL | NOTICES | REFUNDS | TRAIL | OVERRIDES
-        | REVOCATIONS | OF_REQUEST => {
+        | REVOCATIONS | OF_REQUEST | EVIDENCE => {
             let id = new_request(node, owner).await;
             if template == PRECHECK {
                 let attempts = ATTEMPTS.replace("{id}", &id);
@@ -175,6 +187,16 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
                     .expect(201);
             }
             template.replace("{id}", &id)
+        }
+        OPEN => {
+            let id = new_request(node, owner).await;
+            let notice = json!({ "kind": "message", "text": "I paid" });
+            let notices = NOTICES.replace("{id}", &id);
+            node.post(owner, &notices, &fresh("key"), &notice)
+                .await
+                .expect(202);
+            let path = template.replace("{id}", &id);
+            path.replace("{commitment}", &first_evidence(node, &id).await)
         }
         EXCEPTION | ASSIGN | RESOLVE => {
             // Nobody can be asked about what a customer says, so a person must look.
@@ -244,6 +266,7 @@ fn body(route: Route) -> Option<Value> {
         (_, OVERRIDES | REVOCATIONS) => {
             Some(json!({ "reason": "seen", "text": "seen", "evidence": "none" }))
         }
+        (_, OPEN) => Some(json!({ "reason": "seen" })),
         (_, APPROVE | REJECT) => Some(json!({ "reason": "seen", "ticket": "cft_of_nobody" })),
         (_, ACK) => Some(json!({ "cursor": format!("1-dlv_{}", "a".repeat(32)) })),
         (_, REDRIVE | ABANDON) => Some(json!({ "reason": "receiver_fixed" })),

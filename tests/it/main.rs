@@ -14,6 +14,7 @@ mod checkout_page;
 mod contract;
 mod deliveries;
 mod disk_faults;
+mod evidence;
 mod exceptions;
 mod failed_deliveries;
 mod http_limits;

@@ -3,6 +3,7 @@
 //! otherwise the command line opens the stores itself.
 
 pub mod deliveries;
+pub mod evidence;
 pub mod exceptions;
 pub mod operators;
 pub mod socket;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::deliveries::DeliveryCommand;
+use self::evidence::EvidenceCommand;
 use self::exceptions::ExceptionCommand;
 use self::operators::OperatorCommand;
 use self::subscribers::SubscriberCommand;
@@ -78,6 +80,8 @@ pub enum AdminCommand {
     ClientList,
     /// A command about persons.
     Operator(OperatorCommand),
+    /// A command about sealed evidence.
+    Evidence(EvidenceCommand),
     /// A command about exceptions.
     Exception(ExceptionCommand),
     /// Keep a shared secret.
@@ -184,6 +188,7 @@ pub async fn execute(
             Ok(clients.iter().map(shown_client).collect())
         }
         AdminCommand::Operator(command) => operators::execute(app, context, command).await,
+        AdminCommand::Evidence(command) => evidence::execute(app, context, command).await,
         AdminCommand::Exception(command) => exceptions::execute(app, context, command).await,
         AdminCommand::SecretSet {
             merchant,

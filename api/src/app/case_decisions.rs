@@ -416,7 +416,7 @@ impl App {
 }
 
 /// Words of a person are kept, so they hold no card number.
-fn checked(why: Option<Why>) -> Result<Option<Why>, AppError> {
+pub(super) fn checked(why: Option<Why>) -> Result<Option<Why>, AppError> {
     let text = why.as_ref().and_then(|(_, text)| text.as_deref());
     if text.is_some_and(|text| holds_card_number(text.as_bytes(), &[])) {
         return Err(AppError::CardNumber);

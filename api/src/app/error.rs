@@ -61,6 +61,9 @@ pub enum AppError {
     /// No record of the request names this evidence.
     #[error("no record of this payment request names this evidence")]
     UnknownEvidence,
+    /// It was sealed, and was erased or swept since.
+    #[error("the evidence was erased")]
+    EvidenceGone,
     /// What the proposal was made on changed, or a day passed (row H8).
     #[error("the proposal lapsed: {}", told(changed))]
     ProposalLapsed {

@@ -16,6 +16,7 @@ pub mod deliveries;
 pub mod denied;
 pub mod directory;
 pub mod error;
+pub mod evidence;
 pub mod expiry;
 mod late;
 pub mod links;

@@ -112,7 +112,8 @@ impl NewNotice {
     }
 }
 
-fn picture(bytes: &[u8]) -> Option<&'static str> {
+/// The media type of a picture, by its first bytes.
+pub(super) fn picture(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),

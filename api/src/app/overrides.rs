@@ -6,9 +6,7 @@ use domain::ids::{OperatorId, PaymentRequestId, ProposalId, ReasonCode};
 use domain::payment::event::{Grounds, Proposed, RejectedWhy};
 use domain::payment::proposal::ProposalState;
 use domain::payment::{Command, Propose, Refusal, Request, decide};
-use domain::record::Envelope;
 use domain::sealed::{Commitment, EvidenceRef, KeyScope};
-use domain::stream::{StreamId, Version};
 
 use super::App;
 use super::caller::Caller;
@@ -20,9 +18,6 @@ use super::tickets;
 
 /// Name of the loop that looks after time.
 const ENTRY: &str = "work::overrides";
-/// Events read in one go.
-const PAGE: usize = 1000;
-
 /// Why a person decides so: in one word, and in their own, which are sealed.
 pub type Why = (ReasonCode, Option<String>);
 
@@ -238,7 +233,7 @@ impl App {
         for piece in pieces {
             evidence.push(match piece {
                 Piece::Known(commitment) => self
-                    .named_evidence(&terms.id, commitment)
+                    .named_evidence(&terms.merchant, &terms.id, commitment)
                     .await?
                     .ok_or(AppError::UnknownEvidence)?,
                 Piece::New { media, bytes } => EvidenceRef {
@@ -250,37 +245,6 @@ impl App {
             });
         }
         Ok(evidence)
-    }
-
-    /// Evidence that a record of the request names.
-    async fn named_evidence(
-        &self,
-        id: &PaymentRequestId,
-        commitment: Commitment,
-    ) -> Result<Option<EvidenceRef>, AppError> {
-        let (stream, mut from) = (StreamId::payment_request(id), Version::FIRST);
-        loop {
-            let page = self
-                .recorder
-                .store()
-                .read_stream(&stream, from, PAGE)
-                .await?;
-            let full = page.len() == PAGE;
-            for recorded in page {
-                from = recorded.record.version.next();
-                let record: Envelope = recorded.envelope().map_err(AppError::bug)?;
-                let named = record
-                    .evidence
-                    .into_iter()
-                    .find(|piece| piece.commitment == commitment);
-                if named.is_some() {
-                    return Ok(named);
-                }
-            }
-            if !full {
-                return Ok(None);
-            }
-        }
     }
 }
 

@@ -361,6 +361,7 @@ fn name_of(command: &Command) -> &'static str {
         Command::Expire(_) => "expire",
         Command::Cancel { .. } => "cancel",
         Command::RecordNotice { .. } => "record_notice",
+        Command::OpenEvidence { .. } => "open_evidence",
         Command::RequestRefund(_) => "request_refund",
         Command::SubmitRefund { .. } => "submit_refund",
         Command::AnswerRefund { .. } => "answer_refund",

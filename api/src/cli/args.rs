@@ -85,6 +85,9 @@ Steps of a script, separated by `;`: pay, decline, leave, notify, lose, reorder,
     /// Alerts: who hears that something waits for a person.
     #[command(subcommand)]
     Alerts(super::alerts::Alerts),
+    /// Sealed evidence: what there is about a payment request, and opening it.
+    #[command(subcommand)]
+    Evidence(super::evidence::Evidence),
     /// The configuration: check it, show it, apply it.
     #[command(subcommand)]
     Config(Config),

@@ -10,6 +10,7 @@ mod config;
 mod deliveries;
 mod demo;
 mod events;
+mod evidence;
 mod exceptions;
 mod operators;
 mod out;
@@ -61,6 +62,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Subscribers(command) => subscribers::run(global, out, command).await,
         Command::Deliveries(command) => deliveries::run(global, out, command).await,
         Command::Alerts(command) => alerts::run(global, out, command).await,
+        Command::Evidence(command) => evidence::run(global, out, command).await,
         Command::Exceptions(command) => exceptions::run(global, out, command).await,
         Command::Config(command) => config::run(global, out, command).await,
         Command::Events(command) => events::run(global, out, command).await,

@@ -31,8 +31,8 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, ResponseError, Route};
 
 use self::handlers::{
-    callbacks, deliveries, events, exceptions, operations, overrides, pull, refunds, requests,
-    sessions, stream, subscribers, telegram,
+    callbacks, deliveries, events, evidence, exceptions, operations, overrides, pull, refunds,
+    requests, sessions, stream, subscribers, telegram,
 };
 use self::ops::Op;
 use self::problem::Problem;
@@ -91,6 +91,8 @@ fn route(op: Op) -> Route {
         Op::ReadProposal => web::get().to(overrides::read),
         Op::ApproveProposal => web::post().to(overrides::approve),
         Op::RejectProposal => web::post().to(overrides::reject),
+        Op::ListEvidence => web::get().to(evidence::list),
+        Op::OpenEvidence => web::post().to(evidence::open),
         Op::ReadTrail => web::get().to(events::read_trail),
         Op::ListExceptions => web::get().to(exceptions::list),
         Op::ReadException => web::get().to(exceptions::read),

@@ -53,6 +53,7 @@ codes! {
     PROPOSAL_LAPSED = "proposal_lapsed", 409, "The proposal lapsed", "Read what changed in `changed`, then propose again if it still holds.";
     PROPOSAL_DECIDED = "proposal_decided", 409, "The proposal was decided already", "Nothing of your decision was written down; read in `decision`, `decided_by` and `decided_at` whose counts.";
     OTHER_LOG = "other_log", 409, "The position belongs to another log", "Drop the position; the store was restored or replaced.";
+    EVIDENCE_GONE = "evidence_gone", 410, "The evidence was erased", "Decide without it; what was erased does not come back.";
     BODY_TOO_LARGE = "body_too_large", 413, "The body is too large", "Send at most 64 KiB.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, "Another media type is needed", "Send `Content-Type: application/json`.";
     INVALID = "invalid", 422, "Some fields are not valid", "Mend every field that `errors` lists.";

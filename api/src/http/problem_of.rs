@@ -38,6 +38,7 @@ impl From<AppError> for Problem {
             AppError::ProposalLapsed { changed } => Self::new(&problem::PROPOSAL_LAPSED)
                 .detail(sentence)
                 .member("changed", json!(changed)),
+            AppError::EvidenceGone => Self::new(&problem::EVIDENCE_GONE),
             AppError::ProposalDecided { approved, by, at } => {
                 let decision = if approved { "approved" } else { "rejected" };
                 Self::new(&problem::PROPOSAL_DECIDED)

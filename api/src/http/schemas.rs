@@ -1,6 +1,7 @@
 //! JSON Schemas of the bodies and answers, by the names that the table of routes uses.
 
 mod deliveries;
+mod evidence;
 mod exceptions;
 mod outbound;
 mod overrides;
@@ -14,6 +15,7 @@ pub fn schemas() -> Value {
     let groups = [
         common(),
         deliveries::schemas(),
+        evidence::schemas(),
         exceptions::schemas(),
         outbound::schemas(),
         overrides::schemas(),

@@ -98,12 +98,14 @@ impl Role {
                 Scope::NoticesWrite,
                 Scope::ExceptionsResolve,
                 Scope::OverridesPropose,
+                Scope::PiiEvidence,
                 Scope::DeliveriesRead,
                 Scope::DeliveriesOperate,
             ],
             Self::Approver => &[
                 Scope::RequestsRead,
                 Scope::OverridesApprove,
+                Scope::PiiEvidence,
                 Scope::AuditRead,
             ],
             Self::Supervisor => {
@@ -195,6 +197,16 @@ mod tests {
             .filter(|role| role.is_bound())
             .collect();
         assert_eq!(bound, [Role::Receiver]);
+    }
+
+    #[test]
+    fn who_decides_opens_evidence_and_nobody_else_does() {
+        for role in Role::ALL {
+            let scopes = role.scopes();
+            let decides = [Scope::OverridesPropose, Scope::OverridesApprove];
+            let decides = decides.iter().any(|scope| scopes.contains(scope));
+            assert_eq!(scopes.contains(&Scope::PiiEvidence), decides, "{role:?}");
+        }
     }
 
     #[test]

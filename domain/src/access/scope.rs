@@ -42,6 +42,7 @@ scopes! {
     DeliveriesRead = "deliveries:read", "Read subscribers and deliveries.";
     DeliveriesOperate = "deliveries:operate", "Redrive, abandon, pause, resume.";
     DeliveriesPull = "deliveries:pull", "Fetch and acknowledge the events of the one subscriber that the client is bound to.";
+    PiiEvidence = "pii:evidence", "Open what customers showed and providers sent. Never a client's.";
     AuditRead = "audit:read", "Read events and trails.";
     SubscribersAdmin = "subscribers:admin", "Add and test subscribers.";
     ProjectionsAdmin = "projections:admin", "Read and rebuild views.";

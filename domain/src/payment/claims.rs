@@ -158,6 +158,7 @@ pub fn needs_of(key: &InstanceKey, request: Option<&Request>, event: &Event) -> 
         | Event::DisputeOpened { .. }
         | Event::DisputeClosed { .. }
         | Event::PayerNoticeRecorded { .. }
+        | Event::EvidenceOpened { .. }
         | Event::OverrideProposed { .. }
         | Event::OverrideApproved { .. }
         | Event::OverrideRejected { .. }

@@ -15,6 +15,7 @@ use crate::ids::{
     RefundId,
 };
 use crate::money::{MinorText, Money};
+use crate::sealed::Commitment;
 use crate::time::Timestamp;
 
 /// An order to a payment request.
@@ -90,6 +91,11 @@ pub enum Command {
         bytes: u32,
         /// True when some provider of its attempts can be asked about it.
         askable: bool,
+    },
+    /// A person is about to be shown what is sealed.
+    OpenEvidence {
+        /// What.
+        commitment: Commitment,
     },
     /// Give money back (rows F1, F2).
     RequestRefund(RequestRefund),

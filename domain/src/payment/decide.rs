@@ -99,6 +99,9 @@ fn follow(
         (Some(request), Command::RequestAttemptCancel { attempt_no }) => {
             close::request_attempt_cancel(request, *attempt_no)
         }
+        (Some(_), Command::OpenEvidence { commitment }) => Ok(vec![Event::EvidenceOpened {
+            commitment: *commitment,
+        }]),
         (Some(request), Command::RequestRefund(command)) => refund::request(request, command),
         (Some(request), Command::SubmitRefund { refund }) => refund::submit(request, refund),
         (Some(request), Command::AnswerRefund { refund, answer }) => {

@@ -15,6 +15,7 @@ use crate::ids::{
     RefundId, TransferId,
 };
 use crate::money::{MinorText, Money, Sum};
+use crate::sealed::Commitment;
 use crate::stream::StreamId;
 use crate::time::{ProviderTime, Timestamp};
 
@@ -373,6 +374,12 @@ pub enum Event {
         /// Its length in bytes.
         bytes: u32,
     },
+    /// A person was shown what is sealed. The record names who and why.
+    #[serde(rename = "EvidenceOpened")]
+    EvidenceOpened {
+        /// What.
+        commitment: Commitment,
+    },
     /// A person wants to decide against the evidence (rows H2, H7). The record names who and why.
     #[serde(rename = "OverrideProposed")]
     OverrideProposed {
@@ -505,6 +512,7 @@ impl DomainEvent for Event {
         ("DisputeOpened", 1),
         ("DisputeClosed", 1),
         ("PayerNoticeRecorded", 1),
+        ("EvidenceOpened", 1),
         ("OverrideProposed", 1),
         ("OverrideApproved", 1),
         ("OverrideRejected", 1),

@@ -340,6 +340,8 @@ impl Request {
                     known.outcome = Some(*outcome);
                 }
             }
+            // Who looked changes nothing of what is so.
+            Event::EvidenceOpened { .. } => {}
             Event::PayerNoticeRecorded { .. } => self.notices = self.notices.saturating_add(1),
             Event::OverrideProposed {
                 proposal,

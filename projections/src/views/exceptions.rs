@@ -433,6 +433,7 @@ fn of_request(told: Event) -> News {
         | Event::OverrideApproved { .. }
         | Event::OverrideRejected { .. }
         | Event::OverrideUnsubstantiated { .. }
+        | Event::EvidenceOpened { .. }
         | Event::PayerNoticeRecorded { .. } => News::Nothing,
     }
 }

@@ -17,6 +17,8 @@ pub(super) const REVOCATIONS: &str = "/v1/payment-requests/{id}/revocations";
 pub(super) const PROPOSAL: &str = "/v1/payment-requests/{id}/overrides/{proposal_id}";
 pub(super) const APPROVE: &str = "/v1/payment-requests/{id}/overrides/{proposal_id}/approve";
 pub(super) const REJECT: &str = "/v1/payment-requests/{id}/overrides/{proposal_id}/reject";
+pub(super) const EVIDENCE: &str = "/v1/payment-requests/{id}/evidence";
+pub(super) const OPEN: &str = "/v1/payment-requests/{id}/evidence/{commitment}/open";
 pub(super) const TRAIL: &str = "/v1/payment-requests/{id}/trail";
 pub(super) const QUOTES: &str = "/v1/quotes";
 pub(super) const QUOTE: &str = "/v1/quotes/{quote_id}";
@@ -133,6 +135,8 @@ pub(super) const MAY: [(&str, &[Route]); 8] = [
             ("GET", EVENT_STREAM),
             ("POST", APPROVE),
             ("POST", REJECT),
+            ("GET", EVIDENCE),
+            ("POST", OPEN),
             ("POST", CONFIRM),
             ("DELETE", CURRENT),
         ],
@@ -193,9 +197,11 @@ pub(super) const MAY: [(&str, &[Route]); 8] = [
 ];
 
 /// What an operator may who is a person, beside what the token of one may.
-pub(super) const PROPOSER: [Route; 3] = [
+pub(super) const PROPOSER: [Route; 5] = [
     ("POST", OVERRIDES),
     ("POST", REVOCATIONS),
+    ("GET", EVIDENCE),
+    ("POST", OPEN),
     ("DELETE", CURRENT),
 ];
 

@@ -3,6 +3,7 @@
 pub mod callbacks;
 pub mod deliveries;
 pub mod events;
+pub mod evidence;
 pub mod exceptions;
 pub mod operations;
 pub mod overrides;

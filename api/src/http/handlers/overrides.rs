@@ -162,7 +162,8 @@ fn ids(path: Path<(String, String)>) -> Result<(PaymentRequestId, ProposalId), P
     Ok((id, proposal))
 }
 
-fn why(fields: &mut Fields<'_>, in_words: bool) -> Option<Why> {
+/// Why a person does something: a code, and words where they are needed or wanted.
+pub(super) fn why(fields: &mut Fields<'_>, in_words: bool) -> Option<Why> {
     let code: Option<ReasonCode> = fields.required("reason");
     let text = words(fields, in_words);
     Some((code?, text))

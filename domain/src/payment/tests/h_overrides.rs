@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::build::*;
 use super::{Given, Nothing, given};
+use crate::digest::Digest32;
 use crate::ids::{CaseId, OperatorId, ProposalId};
 use crate::money::{MinorText, Sum};
 use crate::payment::event::{
@@ -16,6 +17,7 @@ use crate::payment::request::Closure;
 use crate::payment::{
     BasisPart, BotLabel, Command, Event, Label, Outcome, Propose, Refusal, Resolve, Terms,
 };
+use crate::sealed::Commitment;
 use crate::time::Timestamp;
 
 fn proposal(letter: char) -> ProposalId {
@@ -498,6 +500,17 @@ fn a_proposal_made_on_other_facts_lapses_h8() {
             verified("t1"),
             rejected('a', RejectedWhy::Lapsed),
         ]);
+}
+
+#[test]
+fn who_looks_at_what_is_sealed_changes_nothing_h8() {
+    let opened = Commitment(Digest32([9; 32]));
+    let looked = given(proposed_on(pending(), Proposed::Pay))
+        .when(Command::OpenEvidence { commitment: opened })
+        .at(open_time())
+        .then([Event::EvidenceOpened { commitment: opened }])
+        .label(Label::Pending);
+    assert!(looked.after.unwrap().proposals()[&proposal('a')].open());
 }
 
 #[test]

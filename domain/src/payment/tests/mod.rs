@@ -188,10 +188,14 @@ pub(super) fn assert_conserved(request: &Request) {
 }
 
 /// The same command right away leaves no event. A notice is told from its repeat by its idempotency
-/// key alone, since a customer may say the same thing twice.
+/// key alone, since a customer may say the same thing twice; so is a look at what is sealed.
 #[track_caller]
 pub(super) fn assert_repeat_is_harmless(after: &Request, command: &Command, now: Timestamp) {
-    if !matches!(command, Command::RecordNotice { .. }) {
+    let counts_again = matches!(
+        command,
+        Command::RecordNotice { .. } | Command::OpenEvidence { .. }
+    );
+    if !counts_again {
         let again = decide(Some(after), command, now).unwrap_or_default();
         assert_eq!(again, [], "repeated at {now}: {command:?}");
     }

@@ -15,6 +15,7 @@ use crate::payment::fact::{Fact, FactKind, RefundAmount};
 use crate::payment::terms::CatalogueLine;
 use crate::payment::{Label, PartialPolicy, PricedBy};
 use crate::record::tests::envelope;
+use crate::sealed::Commitment;
 use crate::stream::StreamId;
 
 fn refund() -> RefundId {
@@ -303,6 +304,12 @@ fn pinned() -> Vec<(Event, &'static str)> {
             r#"{"data":{"bytes":9,"kind":"screenshot","media":"image/png"},"type":"PayerNoticeRecorded"}"#,
         ),
         (
+            Event::EvidenceOpened {
+                commitment: Commitment(Digest32([7; 32])),
+            },
+            r#"{"data":{"commitment":"0707070707070707070707070707070707070707070707070707070707070707"},"type":"EvidenceOpened"}"#,
+        ),
+        (
             proposed,
             r#"{"data":{"based_on":"0707070707070707070707070707070707070707070707070707070707070707","by":"ani","decision":"pay","grounds":"none","lapses_at":"2026-10-05T12:10:00.000Z","proposal":"ov_aaaaaaaaaaaaaaaaaaaaaaaaaa"},"type":"OverrideProposed"}"#,
         ),
@@ -394,14 +401,15 @@ fn place(event: &Event) -> usize {
         Event::DisputeOpened { .. } => 27,
         Event::DisputeClosed { .. } => 28,
         Event::PayerNoticeRecorded { .. } => 29,
-        Event::OverrideProposed { .. } => 30,
-        Event::OverrideApproved { .. } => 31,
-        Event::OverrideRejected { .. } => 32,
-        Event::OverrideSubstantiated { .. } => 33,
-        Event::OverrideUnsubstantiated { .. } => 34,
-        Event::ExceptionOpened { .. } => 35,
-        Event::ExceptionAssigned { .. } => 36,
-        Event::ExceptionResolved { .. } => 37,
+        Event::EvidenceOpened { .. } => 30,
+        Event::OverrideProposed { .. } => 31,
+        Event::OverrideApproved { .. } => 32,
+        Event::OverrideRejected { .. } => 33,
+        Event::OverrideSubstantiated { .. } => 34,
+        Event::OverrideUnsubstantiated { .. } => 35,
+        Event::ExceptionOpened { .. } => 36,
+        Event::ExceptionAssigned { .. } => 37,
+        Event::ExceptionResolved { .. } => 38,
     }
 }
 
@@ -409,7 +417,7 @@ fn place(event: &Event) -> usize {
 fn the_list_of_types_is_the_list_of_variants() {
     let pinned = pinned();
     let places: Vec<usize> = pinned.iter().map(|(event, _)| place(event)).collect();
-    assert_eq!(places, (0..38).collect::<Vec<_>>());
+    assert_eq!(places, (0..39).collect::<Vec<_>>());
     let types: Vec<(String, u16)> = pinned
         .iter()
         .map(|(event, _)| encode(event))
