@@ -92,6 +92,7 @@ pub const LIFE: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub struct ScriptedProvider {
     registrations: Mutex<VecDeque<RegisterOutcome>>,
+    registered: Mutex<Vec<String>>,
     answers: Mutex<BTreeMap<String, LookUpOutcome>>,
     asked: Mutex<Vec<String>>,
     cancelled: Mutex<Vec<String>>,
@@ -106,6 +107,11 @@ impl ScriptedProvider {
     /// The answer to the next registration.
     pub fn next_registration(&self, outcome: RegisterOutcome) {
         self.registrations.lock().unwrap().push_back(outcome);
+    }
+
+    /// References that it was asked to register.
+    pub fn registered(&self) -> Vec<String> {
+        self.registered.lock().unwrap().clone()
     }
 
     /// The answer to every look-up of this reference from now on.
@@ -154,6 +160,8 @@ impl ScriptedProvider {
 #[async_trait]
 impl ProviderApi for ScriptedProvider {
     async fn register(&self, registration: &Registration) -> RegisterOutcome {
+        let reference = registration.our_reference.to_string();
+        self.registered.lock().unwrap().push(reference);
         let mut slowly = self.registers_slowly.subscribe();
         slowly.wait_for(|slowly| !slowly).await.unwrap();
         let told = self.registrations.lock().unwrap().pop_front();

@@ -36,10 +36,11 @@ fn asked(world: &MoneyWorld, our_reference: &str) -> usize {
     asked.iter().filter(|name| *name == our_reference).count()
 }
 
-/// Requests with an attempt each, which the provider answers alike.
+/// Requests with an attempt each, started at the pace of the account, which the provider answers alike.
 async fn attempts(world: &MoneyWorld, count: usize, answer: &LookUpOutcome) -> Vec<String> {
     let mut references = vec![];
     for number in 0..count {
+        world.clock.advance(Duration::from_millis(200));
         let (_, ours) = world.attempt(&format!("o-{number}"), "asked").await;
         world.provider.looked_up(&ours, answer.clone());
         references.push(ours);
@@ -106,9 +107,10 @@ async fn severity(world: &MoneyWorld, id: &PaymentRequestId) -> Severity {
 async fn a_registration_that_stays_in_doubt_is_told_to_a_person_a7() {
     let world = MoneyWorld::new();
     let why = "timeout".to_owned();
-    world
-        .provider
-        .next_registration(RegisterOutcome::Unknown { why });
+    world.provider.next_registration(RegisterOutcome::Unknown {
+        why,
+        retry_after: None,
+    });
     let (id, ours) = world.attempt("o-1", "asked").await;
     world.provider.looked_up(&ours, says(&[])); // It answers, and says nothing.
     world.runs_for(LIFE + 73 * HOUR, 2 * HOUR).await;

@@ -22,6 +22,7 @@ use projections::views::timers::{self, AskedRow, ExpiryRow};
 fn unsure() -> RegisterOutcome {
     RegisterOutcome::Unknown {
         why: "timeout".to_owned(),
+        retry_after: None,
     }
 }
 

@@ -48,6 +48,7 @@ mod pull_queue;
 mod python_verifies;
 mod refund_calls;
 mod refunds;
+mod registrations;
 mod sessions;
 mod several_nodes;
 mod subscribers;

@@ -213,12 +213,18 @@ impl ProviderApi for SimApi {
                 };
             }
             Err(Failed::Http(error)) if error.not_sent() => {
-                return RegisterOutcome::Refused {
-                    provider_status: error.as_str().to_owned(),
+                return RegisterOutcome::NotSent {
+                    why: error.as_str().to_owned(),
                 };
             }
-            Err(failed) => return RegisterOutcome::Unknown { why: failed.why() },
+            Err(failed) => {
+                return RegisterOutcome::Unknown {
+                    why: failed.why(),
+                    retry_after: None,
+                };
+            }
         };
+        let retry_after = answer.retry_after(self.clock.now());
         let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
         match (answer.status, body) {
             (200 | 201, Some(body)) => RegisterOutcome::Registered {
@@ -230,12 +236,14 @@ impl ProviderApi for SimApi {
             // may stand before or after the order was made.
             (408 | 409 | 425 | 429, _) => RegisterOutcome::Unknown {
                 why: format!("http_{}", answer.status),
+                retry_after,
             },
             (400..=499, _) => RegisterOutcome::Refused {
                 provider_status: format!("http_{}", answer.status),
             },
             (status, _) => RegisterOutcome::Unknown {
                 why: format!("http_{status}"),
+                retry_after,
             },
         }
     }

@@ -55,18 +55,32 @@ async fn only_a_clear_no_refuses_a_registration_a7() {
             "{status}: {outcome:?}"
         );
     }
-    for (error, refused) in [
+    for (error, not_sent) in [
         (OutError::Connect, true),
         (OutError::Timeout, false),
         (OutError::Broken, false),
     ] {
         let outcome = registered(Err(error)).await;
         assert_eq!(
-            matches!(outcome, RegisterOutcome::Refused { .. }),
-            refused,
+            matches!(outcome, RegisterOutcome::NotSent { .. }),
+            not_sent,
             "{outcome:?}"
         );
+        assert!(not_sent || matches!(outcome, RegisterOutcome::Unknown { .. }));
     }
+}
+
+#[tokio::test]
+async fn how_long_a_provider_wants_no_registrations_is_heard() {
+    let mut busy = ScriptedHttp::json(429, "{}");
+    busy.headers
+        .push(("retry-after".to_owned(), "90".to_owned()));
+    let outcome = registered(Ok(busy)).await;
+    let expected = RegisterOutcome::Unknown {
+        why: "http_429".to_owned(),
+        retry_after: Some(Duration::from_secs(90)),
+    };
+    assert_eq!(outcome, expected);
 }
 
 fn facts(body: Value) -> Vec<Fact> {

@@ -9,7 +9,7 @@ use domain::ids::{AccountSlug, PaymentRequestId};
 use domain::money::Money;
 use domain::payment::event::PrecheckVerdict;
 use domain::payment::request::{Attempt, AttemptState};
-use domain::payment::{Command, Event, Precheck, Refusal, Request, StartAttempt, verdict};
+use domain::payment::{Command, Event, Precheck, Refusal, Request, StartAttempt, decide, verdict};
 use domain::ports::{LookUp, RegisterOutcome, Registration};
 use domain::stream::{StreamId, Version};
 
@@ -17,6 +17,7 @@ use super::App;
 use super::caller::Caller;
 use super::context::Context;
 use super::error::AppError;
+use super::registry::Provider;
 use super::requests::{Executed, Order};
 
 /// An attempt that is still only written down after this time was interrupted (row A7). Longer
@@ -33,7 +34,7 @@ impl App {
     /// A live attempt at that account is used again.
     ///
     /// # Errors
-    /// [`AppError`], rows A6b and A6c.
+    /// [`AppError`], rows A6b and A6c; [`AppError::ProviderUnavailable`] before anything is written.
     pub async fn start_attempt(
         &self,
         caller: &Caller,
@@ -100,6 +101,8 @@ impl App {
             account: account.clone(),
             session_s_max: config.session_s_max,
         });
+        self.may_register(context, request, &command, provider)
+            .await?;
         let started = self.execute(id, context, &command).await?;
         if started.replayed {
             return self.first_start(id, started).await;
@@ -123,6 +126,10 @@ impl App {
             return_url,
         };
         let outcome = api.register(&registration).await;
+        if api.registers_by_call() {
+            let now = self.recorder.clock().monotonic();
+            provider.heard_of(&attempt.our_reference, &outcome, now);
+        }
         let result = match outcome {
             RegisterOutcome::Registered {
                 provider_order_ref,
@@ -138,7 +145,11 @@ impl App {
                 attempt_no,
                 provider_status: Some(provider_status),
             },
-            RegisterOutcome::Unknown { why } => Command::DoubtAttempt { attempt_no, why },
+            RegisterOutcome::NotSent { why } => Command::RejectAttempt {
+                attempt_no,
+                provider_status: Some(why),
+            },
+            RegisterOutcome::Unknown { why, .. } => Command::DoubtAttempt { attempt_no, why },
         };
         let context = Context {
             idempotency: None,
@@ -163,6 +174,33 @@ impl App {
                 self.execute(id, &context, &reject).await
             }
         }
+    }
+
+    /// Asks for leave to register where a new attempt would follow. Without leave nothing is written
+    /// down: neither a live attempt that is used again nor a repeat needs any.
+    async fn may_register(
+        &self,
+        context: &Context,
+        request: &Request,
+        start: &Command,
+        provider: &Provider,
+    ) -> Result<(), AppError> {
+        let called = provider.api.as_ref().filter(|api| api.registers_by_call());
+        let starts = decide(Some(request), start, self.recorder.now())
+            .is_ok_and(|events| !events.is_empty());
+        if called.is_none() || !starts {
+            return Ok(());
+        }
+        if self
+            .replay_of(context, &request.terms().id)
+            .await?
+            .is_some()
+        {
+            return Ok(());
+        }
+        let now = self.recorder.clock().monotonic();
+        let leave = provider.pace.admit_payers(now);
+        leave.map_err(|held| AppError::ProviderUnavailable { held })
     }
 
     /// What the first start was answered: how the request stood when the provider's answer to its

@@ -18,7 +18,8 @@ impl App {
     /// Cancels (rows E12 to E14).
     ///
     /// # Errors
-    /// [`AppError`]: paid meanwhile, or a payment may be under way.
+    /// [`AppError`]: paid meanwhile, or a payment may be under way;
+    /// [`AppError::ProviderUnavailable`] where nobody can be asked, and then nothing is changed.
     pub async fn cancel(
         &self,
         caller: &Caller,
@@ -94,8 +95,10 @@ impl App {
         let Some(attempt) = attempt.filter(|attempt| attempt.may_still_pay()) else {
             return Ok(true);
         };
-        let api = self.account(&attempt.account).ok();
-        let api = api.and_then(|(_, _, provider)| provider.api.as_ref());
+        let Ok((_, _, provider)) = self.account(&attempt.account) else {
+            return Ok(true);
+        };
+        let api = provider.api.as_ref();
         let Some(api) = api.filter(|api| api.session_end() != SessionEnd::Never) else {
             return Ok(true);
         };
@@ -107,8 +110,10 @@ impl App {
         let command = Command::RequestAttemptCancel { attempt_no };
         let asked = self.execute(id, &keyless, &command).await?;
         if !asked.events.is_empty() || api.session_end() == SessionEnd::Repeatable {
+            provider.pace.follows(self.recorder.clock().monotonic());
             api.cancel(&question(attempt)).await;
         }
+        provider.pace.follows(self.recorder.clock().monotonic());
         let told = self.look_up_attempt(id, attempt_no, &keyless).await?;
         Ok(!told.in_vain())
     }

@@ -17,6 +17,7 @@ use domain::time::Timestamp;
 use domain::{delivery, quote, subscriber};
 
 use super::case_decisions::CaseRefusal;
+use super::pace::Held;
 use super::tickets::TicketRefusal;
 
 /// Why a use-case has no result.
@@ -143,9 +144,16 @@ pub enum AppError {
     /// No space left.
     #[error("the event store is full")]
     StoreFull,
-    /// The provider could not be asked.
-    #[error("the provider did not answer")]
-    ProviderUnavailable,
+    /// The provider is not called now, and nothing was written down.
+    #[error("{}", if held.resting {
+        "the provider does not answer and is left alone for a while"
+    } else {
+        "the provider is called as often as it may be"
+    })]
+    ProviderUnavailable {
+        /// Why, and for how long.
+        held: Held,
+    },
     /// The bytes look like a card number.
     #[error("the text holds something that looks like a card number")]
     CardNumber,

@@ -198,7 +198,7 @@ impl App {
     /// that were asked about in vain.
     ///
     /// # Errors
-    /// As [`App::look_up_attempt`].
+    /// As [`App::look_up_attempt`]; [`AppError::ProviderUnavailable`] at an account that is left alone.
     pub async fn look_up_open_attempts(
         &self,
         id: &PaymentRequestId,
@@ -209,7 +209,7 @@ impl App {
         };
         let mut unanswered = vec![];
         for attempt_no in open_attempts(&request) {
-            self.count_urgent(&request, attempt_no);
+            self.ask_urgently(&request, attempt_no)?;
             let told = self.look_up_attempt(id, attempt_no, context).await?;
             if told.in_vain() {
                 unanswered.push(attempt_no);
@@ -218,11 +218,17 @@ impl App {
         Ok(unanswered)
     }
 
-    fn count_urgent(&self, request: &Request, attempt_no: u32) {
+    /// Leave to ask, whatever the pace; not where the account is left alone, since whoever waits would
+    /// wait in vain.
+    fn ask_urgently(&self, request: &Request, attempt_no: u32) -> Result<(), AppError> {
         let attempt = request.attempts().get(&attempt_no);
-        if let Some(Ok((_, _, provider))) = attempt.map(|attempt| self.account(&attempt.account)) {
-            provider.pace.urgent(self.recorder.clock().monotonic());
-        }
+        let known = attempt.and_then(|attempt| self.account(&attempt.account).ok());
+        let asked = known.filter(|(_, config, provider)| config.look_up && provider.api.is_some());
+        let Some((_, _, provider)) = asked else {
+            return Ok(());
+        };
+        let leave = provider.pace.urgent(self.recorder.clock().monotonic());
+        leave.map_err(|held| AppError::ProviderUnavailable { held })
     }
 }
 

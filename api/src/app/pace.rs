@@ -1,16 +1,19 @@
-//! How fast one provider account is asked, and when it is left alone. In memory: after a restart an
-//! account that was left alone is asked early, and its silence is soon noticed again.
+//! How fast one provider account is called, and when it is left alone: questions, registrations and
+//! refunds together. In memory: after a restart an account that was left alone is called early, and its
+//! silence is soon noticed again.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::ids::ProviderRef;
 
-/// Questions in a minute, where nothing is configured.
+/// Calls in a minute, where nothing is configured.
 pub const PER_MIN: u32 = 300;
 /// What was not used is kept for so long: a burst of questions is no longer than this.
 const BURST: Duration = Duration::from_secs(1);
-/// So many questions without an answer, about two attempts at least, and the account is left alone.
+/// Calls that a payer waits for may be ahead of the pace by so much; the others wait for it then.
+const AHEAD: Duration = Duration::from_secs(2);
+/// So many calls without an answer, about two attempts at least, and the account is left alone.
 /// One order that a provider cannot digest never does that.
 const SILENCES_MAX: u32 = 5;
 /// It is left alone for so long, and after each probe in vain for twice the time.
@@ -31,6 +34,24 @@ pub enum Admission {
     Later,
     /// The account is left alone.
     Resting,
+}
+
+/// A call that may not be made now. Nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// True when the account is left alone, because it did not answer or wished so; false when it is
+    /// called as often as it may be.
+    pub resting: bool,
+    /// How long.
+    pub left: Duration,
+}
+
+impl Held {
+    /// How long in whole seconds, at least one.
+    pub fn seconds(self) -> u32 {
+        let whole = self.left.as_secs() + u64::from(self.left.subsec_nanos() > 0);
+        u32::try_from(whole).unwrap_or(u32::MAX).max(1)
+    }
 }
 
 /// The pace of one account. Times are monotonic.
@@ -76,25 +97,60 @@ impl Pace {
         }
     }
 
-    /// Asks for leave to ask.
+    /// Asks for leave to make a call that nobody waits for.
     pub fn admit(&self, now: Duration) -> Admission {
-        let mut state = self.state();
-        if state.rest.is_some_and(|rest| now < rest.until) {
-            return Admission::Resting;
+        match self.take(now, BURST) {
+            Ok(()) => Admission::Go,
+            Err(Held { resting: true, .. }) => Admission::Resting,
+            Err(Held { resting: false, .. }) => Admission::Later,
         }
-        if state.next > now + BURST.saturating_sub(self.every) {
-            return Admission::Later;
+    }
+
+    /// Asks for leave to make a call that a payer waits for. It goes before the others, and no further
+    /// ahead of the pace than a moment, or one call.
+    ///
+    /// # Errors
+    /// [`Held`]: not now.
+    pub fn admit_payers(&self, now: Duration) -> Result<(), Held> {
+        self.take(now, AHEAD.max(self.every.saturating_mul(2)))
+    }
+
+    fn take(&self, now: Duration, burst: Duration) -> Result<(), Held> {
+        let mut state = self.state();
+        let held = |resting, left| Err(Held { resting, left });
+        if let Some(rest) = state.rest.filter(|rest| now < rest.until) {
+            return held(true, rest.until - now);
+        }
+        let latest = now + burst.saturating_sub(self.every);
+        if state.next > latest {
+            return held(false, state.next - latest);
         }
         if let Some(rest) = &mut state.rest {
             rest.probing = true;
             rest.until = now + PROBE;
         }
         self.count(&mut state, now);
-        Admission::Go
+        Ok(())
     }
 
-    /// Counts a question that somebody waits for, and that is asked whatever the pace.
-    pub fn urgent(&self, now: Duration) {
+    /// Counts a call that somebody waits for and that is made whatever the pace, unless the account is
+    /// left alone.
+    ///
+    /// # Errors
+    /// [`Held`], and nothing is counted.
+    pub fn urgent(&self, now: Duration) -> Result<(), Held> {
+        let mut state = self.state();
+        let rest = state.rest.filter(|rest| !rest.probing && now < rest.until);
+        if let Some(rest) = rest {
+            let (resting, left) = (true, rest.until - now);
+            return Err(Held { resting, left });
+        }
+        self.count(&mut state, now);
+        Ok(())
+    }
+
+    /// Counts a call that follows from one that was admitted.
+    pub fn follows(&self, now: Duration) {
         self.count(&mut self.state(), now);
     }
 
@@ -206,9 +262,61 @@ mod tests {
     fn what_somebody_waits_for_is_counted_as_well() {
         let pace = Pace::per_min(300);
         for _ in 0..5 {
-            pace.urgent(at(100));
+            pace.urgent(at(100)).unwrap();
         }
         assert_eq!(pace.admit(at(100)), Admission::Later);
+    }
+
+    #[test]
+    fn payers_go_before_questions_and_a_moment_ahead_at_most() {
+        let pace = Pace::per_min(300);
+        assert_eq!(admitted(&pace, at(100)), 5);
+        let payers = (0..100).take_while(|_| pace.admit_payers(at(100)).is_ok());
+        assert_eq!(payers.count(), 5);
+        let held = pace.admit_payers(at(100)).unwrap_err();
+        let left = Duration::from_millis(200);
+        assert_eq!(
+            (held, held.seconds()),
+            (
+                Held {
+                    resting: false,
+                    left
+                },
+                1
+            )
+        );
+        assert_eq!(admitted(&pace, at(101)), 0);
+        // In a minute it is no more all the same.
+        let in_a_minute: usize = (101..161)
+            .map(|second| {
+                let payers = (0..100).take_while(|_| pace.admit_payers(at(second)).is_ok());
+                payers.count() + admitted(&pace, at(second))
+            })
+            .sum();
+        assert_eq!(in_a_minute, 300);
+    }
+
+    #[test]
+    fn a_slow_account_registers_one_ahead() {
+        let pace = Pace::per_min(1);
+        let started = (0..2).map(|_| pace.admit_payers(at(0)));
+        assert!(started.into_iter().all(|admitted| admitted.is_ok()));
+        assert_eq!(pace.admit_payers(at(0)).unwrap_err().seconds(), 60);
+    }
+
+    #[test]
+    fn nothing_is_sent_to_an_account_that_is_left_alone() {
+        let pace = Pace::default();
+        in_vain(&pace, 2, 5, at(100));
+        let held = pace.admit_payers(at(101)).unwrap_err();
+        assert_eq!((held.resting, held.seconds()), (true, 29));
+        assert_eq!(pace.urgent(at(101)), Err(held));
+        // A payer's call probes like any other.
+        pace.admit_payers(at(130)).unwrap();
+        assert!(pace.admit_payers(at(130)).unwrap_err().resting);
+        assert_eq!(pace.urgent(at(130)), Ok(()));
+        pace.answered();
+        pace.admit_payers(at(131)).unwrap();
     }
 
     #[test]

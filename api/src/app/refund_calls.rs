@@ -151,6 +151,9 @@ impl App {
             .and_then(|request| Some((request, request.refunds().get(&row.refund)?)));
         match known {
             Some((request, refund)) if refund.at_the_provider() => {
+                if let Ok((_, _, provider)) = self.account(&row.account) {
+                    provider.pace.follows(self.recorder.clock().monotonic());
+                }
                 let outcome = api.refund(order).await;
                 self.keep_outcome(row, request, refund, outcome, context)
                     .await

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::config::{MerchantConfig, ProviderAccount};
 use domain::ids::{AccountSlug, MerchantId, ProviderRef};
-use domain::ports::{InboundProvider, LookUpOutcome, ProviderApi, RefundApi};
+use domain::ports::{InboundProvider, LookUpOutcome, ProviderApi, RefundApi, RegisterOutcome};
 
 use super::pace::Pace;
 
@@ -19,7 +19,7 @@ pub struct Provider {
     pub api: Option<Arc<dyn ProviderApi>>,
     /// Gives money back, where the provider does so on call.
     pub refunds: Option<Arc<dyn RefundApi>>,
-    /// How fast it is asked. One for all copies of an account.
+    /// How fast it is called. One for all copies of an account.
     pub pace: Arc<Pace>,
     /// Origins (`https://pay.example`) that its payment page may have. Payers are sent nowhere else.
     pub pay_origins: Vec<String>,
@@ -32,6 +32,19 @@ impl Provider {
             LookUpOutcome::Answered { .. } | LookUpOutcome::NotFound => self.pace.answered(),
             LookUpOutcome::Unknown { retry_after, .. } => {
                 self.pace.silent(about, *retry_after, now);
+            }
+        }
+    }
+
+    /// Takes in how it answered a registration, for its pace.
+    pub fn heard_of(&self, attempt: &ProviderRef, told: &RegisterOutcome, now: Duration) {
+        match told {
+            RegisterOutcome::Registered { .. } | RegisterOutcome::Refused { .. } => {
+                self.pace.answered();
+            }
+            RegisterOutcome::NotSent { .. } => self.pace.silent(attempt, None, now),
+            RegisterOutcome::Unknown { retry_after, .. } => {
+                self.pace.silent(attempt, *retry_after, now);
             }
         }
     }

@@ -54,7 +54,7 @@ fn provider(
     let unusable =
         |what: &str| part("provider account")(format!("{}: {what}", account.account).into());
     let pay_origins = pay_origins(connection);
-    let per_min = connection.map_or(PER_MIN, |connection| connection.look_ups_per_min);
+    let per_min = connection.map_or(PER_MIN, |connection| connection.calls_per_min);
     let pace = Arc::new(Pace::per_min(per_min));
     match account.provider.as_str() {
         "sim" => {

@@ -329,8 +329,8 @@ fn connection_of(name: &str, connection: &Connection, complain: &mut impl FnMut(
             complain(&place, what);
         }
     }
-    if !(1..=60_000).contains(&connection.look_ups_per_min) {
-        let what = "needs look_ups_per_min from 1 to 60000";
+    if !(1..=60_000).contains(&connection.calls_per_min) {
+        let what = "needs calls_per_min from 1 to 60000";
         complain(&place, what.to_owned());
     }
     for network in &connection.allow_networks {

@@ -126,7 +126,7 @@ fn every_single_mistake_is_found() {
         ),
         (
             "danger_allow_http = true",
-            "danger_allow_http = true\nlook_ups_per_min = 0",
+            "danger_allow_http = true\ncalls_per_min = 0",
             "connections.sim-main",
         ),
         (

@@ -290,14 +290,14 @@ pub struct Connection {
     /// Talk to it without TLS. Only for the simulated provider and development.
     #[serde(default)]
     pub danger_allow_http: bool,
-    /// Questions about payments that it is asked within a minute at most.
-    #[serde(default = "look_ups_per_min")]
-    pub look_ups_per_min: u32,
+    /// Calls to it within a minute at most: registrations, questions and refunds together.
+    #[serde(default = "calls_per_min")]
+    pub calls_per_min: u32,
     /// The profile of a `generic` provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<toml::Table>,
 }
 
-fn look_ups_per_min() -> u32 {
+fn calls_per_min() -> u32 {
     PER_MIN
 }

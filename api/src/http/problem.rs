@@ -71,7 +71,7 @@ codes! {
     STORAGE_FULL = "storage_full", 503, "No space left", "Repeat with the same Idempotency-Key later; an operator must free space.";
     OVERLOADED = "overloaded", 503, "Too much at once", "Repeat with the same Idempotency-Key after Retry-After.";
     VIEW_BEHIND = "view_behind", 503, "The view has not caught up", "Repeat after Retry-After.";
-    PROVIDER_UNAVAILABLE = "provider_unavailable", 503, "The provider did not answer", "Repeat after Retry-After.";
+    PROVIDER_UNAVAILABLE = "provider_unavailable", 503, "The provider cannot be called now", "Nothing was started; repeat with the same Idempotency-Key after Retry-After, or pay through another account.";
 }
 
 /// What is wrong with one field.

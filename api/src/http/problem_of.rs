@@ -76,9 +76,9 @@ impl From<AppError> for Problem {
                 Self::new(&problem::STORE_UNAVAILABLE)
             }
             AppError::StoreFull => Self::new(&problem::STORAGE_FULL).retry_after(5),
-            AppError::ProviderUnavailable => {
-                Self::new(&problem::PROVIDER_UNAVAILABLE).retry_after(5)
-            }
+            AppError::ProviderUnavailable { held } => Self::new(&problem::PROVIDER_UNAVAILABLE)
+                .detail(sentence)
+                .retry_after(held.seconds()),
             AppError::RefundCurrency { .. } => {
                 Self::new(&problem::REFUND_CURRENCY).detail(sentence)
             }

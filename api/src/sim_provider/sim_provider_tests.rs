@@ -536,7 +536,8 @@ async fn a_lost_answer_is_unknown_and_a_look_up_finds_the_order() {
     assert_eq!(
         world.register("pr_x-1").await,
         RegisterOutcome::Unknown {
-            why: "http_504".into()
+            why: "http_504".into(),
+            retry_after: None,
         }
     );
     assert_eq!(world.truth("pr_x-1").await, [("registered", None)]);
@@ -544,7 +545,8 @@ async fn a_lost_answer_is_unknown_and_a_look_up_finds_the_order() {
     assert_eq!(
         world.register("pr_x-2").await,
         RegisterOutcome::Unknown {
-            why: "http_503".into()
+            why: "http_503".into(),
+            retry_after: Some(Duration::from_secs(1)),
         }
     );
     assert_eq!(world.look_up("pr_x-2").await, LookUpOutcome::NotFound);

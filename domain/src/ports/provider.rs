@@ -262,10 +262,17 @@ pub enum RegisterOutcome {
         /// The provider's own word.
         provider_status: String,
     },
+    /// The provider was not reached; nothing was made.
+    NotSent {
+        /// `connect`, `address_refused` ...
+        why: String,
+    },
     /// No answer that says either. It may have been made.
     Unknown {
-        /// `timeout`, `connect`, `http_502` ...
+        /// `timeout`, `broken`, `http_502` ...
         why: String,
+        /// How long the provider wants to be left alone, where it says so.
+        retry_after: Option<Duration>,
     },
 }
 
@@ -318,6 +325,11 @@ pub enum SessionEnd {
 pub trait ProviderApi: Send + Sync {
     /// Registers an attempt. Called once per attempt, after `AttemptStarted` is durable.
     async fn register(&self, registration: &Registration) -> RegisterOutcome;
+
+    /// False where [`ProviderApi::register`] calls nobody, so that there is nothing to hold back.
+    fn registers_by_call(&self) -> bool {
+        true
+    }
 
     /// Asks for the real status.
     async fn look_up(&self, look_up: &LookUp) -> LookUpOutcome;

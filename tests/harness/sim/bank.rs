@@ -141,6 +141,7 @@ impl ProviderApi for Desk {
             },
             Registers::AnswerLost | Registers::RequestLost => RegisterOutcome::Unknown {
                 why: "timeout".to_owned(),
+                retry_after: None,
             },
         }
     }

@@ -12,7 +12,7 @@ use super::books::{Proposal, Request, World};
 use super::check::{self, Names, Shown};
 use super::ledger::Ledger;
 use super::plan::{Act, Fault, Plan, Step, Trouble, When};
-use super::words::{Account, Answer, Closure, Fact, Money, Proof, Stage, Twist};
+use super::words::{Account, Answer, Closure, Fact, Money, Proof, Stage, Twist, held_back};
 use crate::quiet_provider::{Notification, signed};
 use adapters::memory::AppendFault;
 use domain::stream::Version;
@@ -330,6 +330,7 @@ impl History {
     async fn send(&mut self, who: Option<&str>, request: impl Fn() -> TestRequest) -> (u16, Value) {
         for _ in 0..8 {
             match self.ledger.call(who, request()).await {
+                Some(answer) if held_back(&answer) => return answer,
                 Some((503, _)) => self.ledger.settle().await,
                 Some(answer) => return answer,
                 None => {}
@@ -387,6 +388,9 @@ impl History {
         let (status, answer) = self.command(&command).await;
         if part == "cancel" {
             self.hear(None);
+        }
+        if held_back(&(status, answer.clone())) {
+            return Ok(None);
         }
         let attempts = self.worlds[0].requests[r].attempts.len();
         self.answered(part, status, now, |world, now| {
@@ -682,11 +686,14 @@ impl History {
         };
         let now = self.ledger.now();
         let (status, answer) = self.command(&command).await;
+        self.hear(None);
+        if held_back(&(status, answer.clone())) {
+            return Ok(());
+        }
         self.commands.push(Command {
             done: Some(status),
             ..command
         });
-        self.hear(None);
         let expires_at = answer["expires_at"].as_str();
         let expires_at = expires_at.and_then(|text| Timestamp::parse(text).ok());
         let expires_at = expires_at.map(|at| at.seconds());

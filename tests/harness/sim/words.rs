@@ -321,3 +321,9 @@ pub enum How {
     /// There is nothing to do.
     Dismiss,
 }
+
+/// True for the answer that nothing was done, since the provider is not called now: an account that is
+/// left alone is no row of the table.
+pub fn held_back((status, answer): &(u16, serde_json::Value)) -> bool {
+    *status == 503 && answer["code"] == "provider_unavailable"
+}

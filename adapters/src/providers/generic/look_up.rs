@@ -95,6 +95,10 @@ impl ProviderApi for GenericApi {
         }
     }
 
+    fn registers_by_call(&self) -> bool {
+        false
+    }
+
     async fn look_up(&self, look_up: &LookUp) -> LookUpOutcome {
         let Some(url) = self.url_for(look_up) else {
             return unknown("order_not_known");

@@ -154,6 +154,10 @@ impl ProviderApi for IdramApi {
         }
     }
 
+    fn registers_by_call(&self) -> bool {
+        false
+    }
+
     async fn look_up(&self, _look_up: &LookUp) -> LookUpOutcome {
         LookUpOutcome::Unknown {
             why: "no_look_up".to_owned(),

@@ -310,6 +310,9 @@ async fn send_on(
         Err(AppError::Payment(Refusal::TooManyAttempts { .. })) => {
             show_page(request, payer, state, Some(FormRefused::TooMany)).await
         }
+        Err(AppError::ProviderUnavailable { .. }) => {
+            show_page(request, payer, state, Some(FormRefused::Unreachable)).await
+        }
         Err(AppError::Payment(Refusal::AccountNotAllowed { .. }) | AppError::UnknownAccount) => {
             show_page(request, payer, state, Some(FormRefused::Stale)).await
         }
