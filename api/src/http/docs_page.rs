@@ -107,7 +107,7 @@ fn route(spec: &Spec) -> Markup {
     html! {
         section id=(spec.id) {
             h3 { code { span.m { (spec.method) } " " (spec.path) } }
-            p { (spec.summary) }
+            p { (prose(spec.summary)) }
             p.q {
                 @match spec.access {
                     Access::Public => { "Anybody may call." }
