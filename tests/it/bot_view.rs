@@ -271,6 +271,7 @@ fn path(op: Op, id: &str, proposal: &str) -> String {
     let path = template.replace("{id}", id);
     let path = path.replace("{proposal_id}", proposal);
     let path = path.replace("{stream}", &format!("payment_request-{id}"));
+    let path = path.replace("{commitment}", &"0".repeat(64));
     let path = path.replace("{quote_id}", "qt_aaaaaaaaaaaaaaaaaaaaaaaaaa");
     assert!(!path.contains('{'), "{template} has no example here");
     path
