@@ -34,12 +34,14 @@ use crate::work::{look_up, overrides, refund, transfers};
 
 mod alerting;
 mod loops;
+mod outgoing;
 mod providers;
 
 pub use self::alerting::alerts as alerts_of;
 use self::loops::Supervised;
+use self::outgoing::{http_out, to_subscribers, urls};
 pub use self::providers::profile_mistakes;
-use self::providers::{http_out, providers};
+use self::providers::providers;
 
 /// The ledger cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +153,8 @@ async fn open_at(
     }
     let secrets = keyring as Arc<dyn Secrets>;
     let providers = providers(settings, &secrets, &clock)?;
+    let delivery = &settings.delivery;
+    let destinations = urls(&delivery.allow_networks, delivery.danger_allow_http)?;
     let app = Arc::new(App {
         recorder,
         evidence: Arc::new(evidence),
@@ -160,6 +164,7 @@ async fn open_at(
         ops: Arc::new(ops) as Arc<dyn OpsStore>,
         registry: Registry::new(settings.merchants.clone(), providers),
         links: Links::new(LinkKey::new(link_key), &settings.server.public_url),
+        destinations: Arc::new(destinations),
     });
     Ok(Opened { app, events })
 }
@@ -311,10 +316,7 @@ pub async fn start_at(
         }));
     }
     if settings.delivery.enabled {
-        let http = http_out(
-            &settings.delivery.allow_networks,
-            settings.delivery.danger_allow_http,
-        )?;
+        let http = to_subscribers(&settings.delivery)?;
         loops.push(supervised.run(deliver::NAME, move |app, health, stop| {
             deliver::run(app, Arc::clone(&http), health, stop)
         }));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use adapters::http_out::{AddressGuard, Cidr, HttpOutOptions, ReqwestOut};
+use adapters::http_out::{AddressGuard, CallableUrls, CheckedHttp, Cidr, HttpOutOptions};
 use adapters::keys::{Argon2Passwords, MemoryEvidence, MemoryKeyring};
 use adapters::memory::{
     FaultyEventStore, ManualClock, MemoryEventStore, MemoryOps, MemoryViewStore, SeededEntropy,
@@ -52,7 +52,7 @@ const LOOKS_MAX: u32 = 4_000;
 
 /// Real requests, counted, with a deadline that a test can wait for.
 struct Hurried {
-    inner: ReqwestOut,
+    inner: CheckedHttp,
     sent: Arc<AtomicUsize>,
     hangs_max: Mutex<Duration>,
 }
@@ -118,6 +118,7 @@ impl Stores {
             )),
             secrets: self.keyring.clone(),
             passwords: Arc::new(Argon2Passwords::cheap(self.entropy.clone())),
+            destinations: Arc::new(urls()),
             views: self.views.clone(),
             ops: self.ops.clone(),
             registry: Registry::new(vec![], BTreeMap::new()),
@@ -126,6 +127,14 @@ impl Stores {
                 "https://ledger.example",
             ),
         })
+    }
+}
+
+/// Subscribers listen on this machine.
+fn urls() -> CallableUrls {
+    CallableUrls {
+        guard: AddressGuard::allowing(vec![Cidr::parse("127.0.0.0/8").unwrap()]),
+        allow_http: true,
     }
 }
 
@@ -189,12 +198,11 @@ impl DeliveryWorld {
         };
         let app = stores.app("a");
         let options = HttpOutOptions {
-            guard: AddressGuard::allowing(vec![Cidr::parse("127.0.0.0/8").unwrap()]),
-            allow_http: true,
-            extra_roots_pem: vec![],
+            urls: urls(),
+            ..HttpOutOptions::default()
         };
         let http = Hurried {
-            inner: ReqwestOut::new(options).unwrap(),
+            inner: CheckedHttp::new(options).unwrap(),
             sent: Arc::default(),
             hangs_max: Mutex::new(HANGS_MAX),
         };

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use adapters::http_out::CallableUrls;
 use adapters::keys::{Argon2Passwords, MemoryEvidence, MemoryKeyring};
 use adapters::memory::{ManualClock, MemoryEventStore, MemoryOps, MemoryViewStore, SeededEntropy};
 use adapters::providers::sim::SimInbound;
@@ -294,6 +295,7 @@ impl MoneyWorld {
         );
         let app = Arc::new(App {
             recorder,
+            destinations: Arc::new(CallableUrls::default()),
             evidence: evidence.clone(),
             secrets: keyring,
             passwords: Arc::new(Argon2Passwords::cheap(entropy)),
@@ -346,6 +348,7 @@ impl MoneyWorld {
             ops: self.app.ops.clone(),
             registry,
             links: self.app.links.clone(),
+            destinations: self.app.destinations.clone(),
         });
     }
 

@@ -9,7 +9,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters::http_out::{AddressGuard, HttpOutOptions, ReqwestOut};
 use adapters::sqlite::open::WriterLock;
 use api::admin::operators::OperatorCommand;
 use api::admin::{AdminCommand, execute, socket};
@@ -27,6 +26,7 @@ use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::plain_http;
 use crate::puller::receiver;
 use crate::world::LeapingClock;
 
@@ -208,16 +208,7 @@ impl TestNode {
         }
         let Opened { app, events } = opened;
         drop((app, events));
-        // Plain HTTP needs no TLS, but the client cannot be built before a provider of it is chosen.
-        let guard = AddressGuard::allowing(vec![]);
-        let options = HttpOutOptions {
-            guard,
-            allow_http: false,
-            extra_roots_pem: vec![],
-        };
-        ReqwestOut::new(options).unwrap();
-        let http = reqwest::Client::builder()
-            .no_proxy()
+        let http = plain_http::client()
             .timeout(Duration::from_secs(30))
             .build()
             .unwrap();

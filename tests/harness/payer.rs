@@ -18,6 +18,7 @@ use domain::sealed::Commitment;
 use serde_json::{Value, json};
 
 use crate::node::{Answer, TestNode};
+use crate::plain_http;
 use crate::quiet_provider::{API_KEY, QuietProvider, SECRET, message, seconds_now, signed};
 
 /// What a request of this shop costs, in minor units.
@@ -110,8 +111,7 @@ impl PayersShop {
             .await;
         }
         // A browser that is told where to go next tells the test instead of going.
-        let browser = reqwest::Client::builder()
-            .no_proxy()
+        let browser = plain_http::client()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();

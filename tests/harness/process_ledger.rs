@@ -7,10 +7,10 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use adapters::http_out::{AddressGuard, HttpOutOptions, ReqwestOut};
 use serde_json::Value;
 
 use crate::binary::{Program, Serving};
+use crate::plain_http;
 use crate::quiet_provider::{API_KEY, QuietProvider, SECRET};
 
 /// A start takes no longer than this unless it hangs.
@@ -214,16 +214,7 @@ accounts = ["sim-main"]
 
 /// A client for plain HTTP.
 pub fn plain_http() -> reqwest::Client {
-    // Plain HTTP needs no TLS, but no client is built before a provider of it is chosen.
-    let guard = AddressGuard::allowing(vec![]);
-    ReqwestOut::new(HttpOutOptions {
-        guard,
-        allow_http: false,
-        extra_roots_pem: vec![],
-    })
-    .unwrap();
-    reqwest::Client::builder()
-        .no_proxy()
+    plain_http::client()
         .timeout(Duration::from_secs(20))
         .build()
         .unwrap()

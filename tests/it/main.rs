@@ -58,3 +58,4 @@ mod transfers;
 mod unapplied_funds;
 mod view_engine;
 mod view_stores;
+mod where_events_may_go;

@@ -2,8 +2,9 @@
 //!
 //! Providers and subscribers are configured by people, and a subscriber's URL may come from a less
 //! trusted one than the deployment's. So everything that is not a public unicast address is
-//! blocked, unless the deployment allows its network by name. Source: the IANA special-purpose
-//! address registries for IPv4 and IPv6, read in November 2026.
+//! blocked, unless the deployment allows its network by name. What hands out a machine's own
+//! credentials stays blocked even then. Source: the IANA special-purpose address registries for
+//! IPv4 and IPv6, read in November 2026, and the manuals of the clouds for their metadata services.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -112,17 +113,38 @@ const fn v6(first: u16, second: u16, third: u16, length: u8) -> Cidr {
     }
 }
 
-/// Blocked IPv4 networks, and what they are. The most exact come first, since the first match names
-/// the reason.
+const fn one_v6(first: u16, second: u16, last: u16) -> Cidr {
+    Cidr {
+        base: IpAddr::V6(Ipv6Addr::new(first, second, 0, 0, 0, 0, 0, last)),
+        length: 128,
+    }
+}
+
+/// Blocked whatever a deployment allows: a cloud gives credentials of the machine to whoever asks
+/// there, no receiver lives there, and a wide network in the configuration is a mistake more often
+/// than a wish.
+const NEVER: &[(Cidr, &str)] = &[
+    (v4(169, 254, 169, 254, 32), "cloud metadata"), // Most of them.
+    (v4(169, 254, 170, 2, 32), "cloud metadata"),   // AWS, of a task.
+    (v4(169, 254, 170, 23, 32), "cloud metadata"),  // AWS, of a pod.
+    (v4(169, 254, 0, 23, 32), "cloud metadata"),    // Tencent.
+    (v4(100, 100, 100, 200, 32), "cloud metadata"), // Alibaba.
+    (v4(168, 63, 129, 16, 32), "cloud metadata"),   // Azure.
+    (v4(192, 0, 0, 192, 32), "cloud metadata"),     // Oracle.
+    (v4(169, 254, 0, 0, 16), "link-local"),
+    (one_v6(0xfd00, 0xec2, 0x254), "cloud metadata"), // AWS.
+    (one_v6(0xfd00, 0xec2, 0x23), "cloud metadata"),  // AWS, of a pod.
+    (one_v6(0xfd20, 0xce, 0x254), "cloud metadata"),  // Google.
+    (one_v6(0xfd00, 0x42, 0x42), "cloud metadata"),   // Scaleway.
+    (v6(0xfe80, 0, 0, 10), "link-local"),
+];
+
+/// Blocked IPv4 networks, and what they are. None of them holds another one.
 const BLOCKED_V4: &[(Cidr, &str)] = &[
-    (v4(169, 254, 169, 254, 32), "cloud metadata"),
-    (v4(100, 100, 100, 200, 32), "cloud metadata"),
-    (v4(168, 63, 129, 16, 32), "cloud metadata"),
     (v4(0, 0, 0, 0, 8), "this network"),
     (v4(10, 0, 0, 0, 8), "private"),
     (v4(100, 64, 0, 0, 10), "carrier-grade NAT"),
     (v4(127, 0, 0, 0, 8), "loopback"),
-    (v4(169, 254, 0, 0, 16), "link-local"),
     (v4(172, 16, 0, 0, 12), "private"),
     (v4(192, 0, 0, 0, 24), "protocol assignments"),
     (v4(192, 0, 2, 0, 24), "documentation"),
@@ -149,12 +171,41 @@ const BLOCKED_V6: &[(Cidr, &str)] = &[
 
 /// Names for what lies outside of it.
 const NAMED_V6: &[(Cidr, &str)] = &[
+    (one_v6(0, 0, 0), "unspecified"),
+    (one_v6(0, 0, 1), "loopback"),
+    (v6(0, 0, 0, 96), "IPv4-compatible"),
+    (TRANSLATED, "IPv4-translated"),
+    (v6(0x100, 0, 0, 64), "discard-only"),
+    (v6(0x5f00, 0, 0, 16), "segment routing"),
     (v6(0x64, 0xff9b, 0, 96), "NAT64"),
     (v6(0x64, 0xff9b, 1, 48), "NAT64"),
     (v6(0xfc00, 0, 0, 7), "unique local"),
-    (v6(0xfe80, 0, 0, 10), "link-local"),
+    (v6(0xfec0, 0, 0, 10), "site-local"),
     (v6(0xff00, 0, 0, 8), "multicast"),
 ];
+
+/// What a stateless translator writes for an IPv4 address (RFC 2765).
+const TRANSLATED: Cidr = Cidr {
+    base: IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0xffff, 0, 0, 0)),
+    length: 96,
+};
+
+/// IPv6 networks whose addresses lead to the IPv4 address in them, and how far it ends before the
+/// last bit. Translators and relays connect to that one, so it is judged as well.
+const CARRIERS: &[(Cidr, u32)] = &[
+    (v6(0, 0, 0, 96), 0),
+    (TRANSLATED, 0),
+    (v6(0x64, 0xff9b, 0, 96), 0),
+    (v6(0x64, 0xff9b, 1, 48), 0),
+    (v6(0x2002, 0, 0, 16), 80),
+];
+
+/// The IPv4 address that an IPv6 one leads to.
+fn carried(address: IpAddr) -> Option<Ipv4Addr> {
+    let (_, before_end) = CARRIERS.iter().find(|(net, _)| net.contains(address))?;
+    // The cast keeps the low 32 bits on purpose.
+    Some(Ipv4Addr::from_bits((bits(address) >> before_end) as u32))
+}
 
 /// The addresses that may be connected to: public ones, and those of the allowed networks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -180,18 +231,21 @@ impl AddressGuard {
     pub fn check(&self, address: IpAddr) -> Result<(), &'static str> {
         // An IPv4-mapped address connects to the IPv4 one, so it is judged as that.
         let address = address.to_canonical();
-        if self.allowed.iter().any(|network| network.contains(address)) {
-            return Ok(());
-        }
         let named = |table: &[(Cidr, &'static str)]| {
-            table
-                .iter()
-                .find(|(network, _)| network.contains(address))
-                .map(|(_, what)| *what)
+            let found = table.iter().find(|(network, _)| network.contains(address));
+            found.map(|(_, what)| *what)
         };
+        if let Some(what) = named(NEVER) {
+            return Err(what);
+        }
+        if self.allowed.iter().any(|network| network.contains(address)) {
+            return match carried(address) {
+                Some(inside) if !address.is_loopback() => self.check(inside.into()),
+                Some(_) | None => Ok(()),
+            };
+        }
         let blocked = match address {
             IpAddr::V4(_) => named(BLOCKED_V4),
-            IpAddr::V6(v6) if v6.is_loopback() => Some("loopback"),
             IpAddr::V6(_) if PUBLIC_V6.contains(address) => named(BLOCKED_V6),
             IpAddr::V6(_) => Some(named(NAMED_V6).unwrap_or("not public unicast")),
         };

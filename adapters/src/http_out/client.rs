@@ -1,21 +1,24 @@
-//! The real client. It sends each request once and never repeats it.
+//! The real client. It sends each request once and never repeats one that may have arrived.
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{HttpOut, OutAnswer, OutError, OutRequest};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, Response, redirect};
-use url::{Host, Url};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, Uri};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
-use super::addresses::AddressGuard;
-
-/// A connection that takes longer is given up.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
+use super::connect::{CheckedNames, Connector, Names, NoAddress, Route, SystemNames};
+use super::destinations::CallableUrls;
 
 /// An unused connection is closed before most servers would close it under us.
 const IDLE_MAX: Duration = Duration::from_secs(20);
@@ -26,93 +29,132 @@ const KEPT: [&str; 4] = ["content-type", "date", "location", "retry-after"];
 /// What a deployment decides about outgoing requests.
 #[derive(Debug, Clone, Default)]
 pub struct HttpOutOptions {
-    /// Addresses that may be connected to.
-    pub guard: AddressGuard,
-    /// Allows `http://`; off by default, since signed bodies hold orders and amounts.
-    pub allow_http: bool,
+    /// URLs that may be called.
+    pub urls: CallableUrls,
     /// Certificates (PEM) of private authorities to trust besides those of the system.
     pub extra_roots_pem: Vec<Vec<u8>>,
+    /// Everything goes through this proxy.
+    pub proxy: Option<Proxy>,
+}
+
+/// An HTTP proxy that opens tunnels (`CONNECT`). It sees where requests go and never what is in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// `http://host:port`.
+    pub url: String,
+    /// False: names are resolved and judged here, and the proxy is told an address. True: the proxy
+    /// is told the name, so that nobody but the proxy judges the addresses of names.
+    pub resolves: bool,
 }
 
 /// The client could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client cannot be made")]
-pub struct CannotStart(#[source] reqwest::Error);
-
-/// Outgoing HTTP for one deployment.
-#[derive(Debug, Clone)]
-pub struct ReqwestOut {
-    client: Client,
-    guard: AddressGuard,
-    allow_http: bool,
+pub enum CannotStart {
+    /// A certificate of a private authority cannot be read.
+    #[error("a certificate cannot be read")]
+    Certificate(#[source] rustls::pki_types::pem::Error),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+    /// The proxy's URL is none.
+    #[error("the proxy is no URL like http://proxy.example:3128")]
+    Proxy,
 }
 
-impl ReqwestOut {
+/// Outgoing HTTP for one deployment.
+#[derive(Clone)]
+pub struct CheckedHttp {
+    client: Client<Connector, Full<Bytes>>,
+    urls: CallableUrls,
+}
+
+impl CheckedHttp {
     /// A client with its own connections.
     ///
     /// # Errors
-    /// [`CannotStart`] when a certificate cannot be read.
+    /// [`CannotStart`].
     pub fn new(options: HttpOutOptions) -> Result<Self, CannotStart> {
-        // The first provider of a process stays; an error only says that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let roots = options
-            .extra_roots_pem
-            .iter()
-            .map(|pem| reqwest::Certificate::from_pem(pem));
-        let roots: Vec<_> = roots.collect::<Result<_, _>>().map_err(CannotStart)?;
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .http1_only()
-            .connect_timeout(CONNECT_MAX)
+        Self::knowing(options, Arc::new(SystemNames))
+    }
+
+    /// The same with other names.
+    pub(super) fn knowing(
+        options: HttpOutOptions,
+        names: Arc<dyn Names>,
+    ) -> Result<Self, CannotStart> {
+        let names = CheckedNames::new(options.urls.guard.clone(), names);
+        let route = match options.proxy {
+            None => Route::direct(names),
+            Some(proxy) => {
+                let uri: Uri = proxy.url.parse().map_err(|_| CannotStart::Proxy)?;
+                if uri.scheme_str() != Some("http") || uri.host().is_none() {
+                    return Err(CannotStart::Proxy);
+                }
+                Route::proxy(uri, (!proxy.resolves).then_some(names))
+            }
+        };
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(&options.extra_roots_pem)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(route);
+        let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE_MAX)
-            .retry(reqwest::retry::never())
-            .dns_resolver(CheckedResolver {
-                guard: options.guard.clone(),
-            })
-            .tls_certs_merge(roots)
-            .build()
-            .map_err(CannotStart)?;
+            .pool_timer(TokioTimer::new())
+            .build(Connector(https));
         Ok(Self {
             client,
-            guard: options.guard,
-            allow_http: options.allow_http,
+            urls: options.urls,
         })
     }
 
-    /// The URL, if it may be called at all. Literal addresses never reach the resolver, so they are
-    /// checked here, after the URL parser has brought every notation of one into its one form.
-    fn checked(&self, text: &str) -> Option<Url> {
-        let url = Url::parse(text).ok()?;
-        let scheme = match url.scheme() {
-            "https" => true,
-            "http" => self.allow_http,
-            _ => false,
-        };
-        let plain = url.username().is_empty() && url.password().is_none();
-        let host = match url.host()? {
-            Host::Ipv4(v4) => self.guard.check(v4.into()).is_ok(),
-            Host::Ipv6(v6) => self.guard.check(v6.into()).is_ok(),
-            Host::Domain(_) => true,
-        };
-        (scheme && plain && host).then_some(url)
+    /// `None` for what may not be called. What is not a method or a header is a mistake of ours; it
+    /// is not sent either.
+    fn prepared(&self, request: OutRequest) -> Option<Request<Full<Bytes>>> {
+        let url = self.urls.read(&request.url).ok()?;
+        let uri: Uri = url.as_str().parse().ok()?;
+        let method = Method::from_bytes(request.method.as_bytes()).ok()?;
+        let headers = headers(&request.headers)?;
+        let mut prepared = Request::new(Full::new(request.body.into()));
+        *prepared.method_mut() = method;
+        *prepared.uri_mut() = uri;
+        *prepared.headers_mut() = headers;
+        Some(prepared)
     }
 }
 
+/// TLS 1.2 and 1.3 with the authorities of the system and these.
+fn tls(extra_roots_pem: &[Vec<u8>]) -> Result<rustls::ClientConfig, CannotStart> {
+    let mut roots: Vec<CertificateDer<'static>> = vec![];
+    for pem in extra_roots_pem {
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            roots.push(certificate.map_err(CannotStart::Certificate)?);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider));
+    let verifier = verifier.map_err(CannotStart::Tls)?;
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(CannotStart::Tls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(config)
+}
+
 #[async_trait]
-impl HttpOut for ReqwestOut {
+impl HttpOut for CheckedHttp {
     async fn send(&self, request: OutRequest) -> Result<OutAnswer, OutError> {
-        let url = self.checked(&request.url).ok_or(OutError::Blocked)?;
-        // What is not a method or a header is a mistake of ours; it is not sent.
-        let method =
-            Method::from_bytes(request.method.as_bytes()).map_err(|_| OutError::Blocked)?;
-        let headers = headers(&request.headers).ok_or(OutError::Blocked)?;
-        let prepared = self.client.request(method, url).headers(headers);
+        let (deadline, most) = (request.deadline, request.answer_bytes_max);
+        let prepared = self.prepared(request).ok_or(OutError::Blocked)?;
         // One deadline for resolving, connecting, sending, waiting and reading.
-        let sent = prepared.timeout(request.deadline).body(request.body).send();
-        let response = sent.await.map_err(|error| classify(&error))?;
-        read(response, request.answer_bytes_max).await
+        let sent = tokio::time::timeout(deadline, async {
+            let response = self.client.request(prepared).await;
+            read(response.map_err(|error| classify(&error))?, most).await
+        });
+        sent.await.unwrap_or(Err(OutError::Timeout))
     }
 }
 
@@ -128,7 +170,7 @@ fn headers(list: &[(String, String)]) -> Option<HeaderMap> {
 }
 
 /// Reads at most `most` bytes; the connection is dropped with the rest.
-async fn read(mut response: Response, most: usize) -> Result<OutAnswer, OutError> {
+async fn read(response: Response<Incoming>, most: usize) -> Result<OutAnswer, OutError> {
     let kept = KEPT.iter().filter_map(|name| {
         let value = response.headers().get(*name)?.to_str().ok()?;
         Some(((*name).to_owned(), value.to_owned()))
@@ -139,7 +181,13 @@ async fn read(mut response: Response, most: usize) -> Result<OutAnswer, OutError
         body: vec![],
         cut: false,
     };
-    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| OutError::Broken)?;
+        let Ok(chunk) = frame.into_data() else {
+            // Trailers say nothing that anybody here reads.
+            continue;
+        };
         let room = most - answer.body.len();
         answer
             .body
@@ -152,64 +200,26 @@ async fn read(mut response: Response, most: usize) -> Result<OutAnswer, OutError
     Ok(answer)
 }
 
-/// No address of a name may be called.
-#[derive(Debug, thiserror::Error)]
-#[error("every address of the name is blocked")]
-struct AllBlocked;
-
-/// Resolves a name and lets through the addresses that may be connected to.
-struct CheckedResolver {
-    guard: AddressGuard,
-}
-
-impl Resolve for CheckedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.guard.clone();
-        Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            allowed(&guard, &found).map(|addresses| Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// The addresses that may be connected to. A name that also has blocked ones is not given up: it
-/// is enough that none of them is ever connected to.
-fn allowed(
-    guard: &AddressGuard,
-    found: &[SocketAddr],
-) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
-    let kept: Vec<SocketAddr> = found
-        .iter()
-        .copied()
-        .filter(|address| guard.check(address.ip()).is_ok())
-        .collect();
-    if kept.is_empty() && !found.is_empty() {
-        Err(Box::new(AllBlocked))
-    } else {
-        Ok(kept)
-    }
-}
-
 /// What a failure means, from the chain of its causes. The error's own text is not kept: it holds
 /// the URL.
-fn classify(error: &reqwest::Error) -> OutError {
+fn classify(error: &ClientError) -> OutError {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(cause) = next {
-        if cause.is::<AllBlocked>() {
-            return OutError::Blocked;
+        match cause.downcast_ref::<NoAddress>() {
+            Some(NoAddress::AllBlocked) => return OutError::Blocked,
+            Some(NoAddress::Unknown(_)) => return OutError::Dns,
+            None => {}
         }
         if error.is_connect() && is_tls(cause) {
             return OutError::Tls;
         }
         next = cause.source();
     }
-    match error {
-        error if error.is_dns() => OutError::Dns,
-        // Also when the time for connecting ran out: nothing was sent.
-        error if error.is_connect() => OutError::Connect,
-        error if error.is_timeout() => OutError::Timeout,
-        _ => OutError::Broken,
+    // Also when the time for connecting ran out: nothing was sent.
+    if error.is_connect() {
+        OutError::Connect
+    } else {
+        OutError::Broken
     }
 }
 
@@ -224,3 +234,7 @@ fn is_tls(cause: &(dyn Error + 'static)) -> bool {
 #[cfg(test)]
 #[path = "client_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "proxy_tests.rs"]
+mod proxy_tests;

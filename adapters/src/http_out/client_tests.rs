@@ -1,25 +1,54 @@
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::Cidr;
+use super::super::connect::allowed;
+use super::super::{AddressGuard, Cidr};
 use super::*;
 
-fn client(networks: &[&str]) -> ReqwestOut {
-    let guard = AddressGuard::allowing(
-        networks
-            .iter()
-            .map(|text| Cidr::parse(text).unwrap())
-            .collect(),
-    );
-    ReqwestOut::new(HttpOutOptions {
-        guard,
+pub(super) fn options(networks: &[&str]) -> HttpOutOptions {
+    let networks = networks.iter().map(|text| Cidr::parse(text).unwrap());
+    let urls = CallableUrls {
+        guard: AddressGuard::allowing(networks.collect()),
         allow_http: true,
-        extra_roots_pem: vec![],
-    })
-    .unwrap()
+    };
+    HttpOutOptions {
+        urls,
+        ..HttpOutOptions::default()
+    }
 }
 
-fn get(url: impl Into<String>) -> OutRequest {
+fn client(networks: &[&str]) -> CheckedHttp {
+    CheckedHttp::new(options(networks)).unwrap()
+}
+
+/// Answers in order; the last answer stays.
+pub(super) struct Answers(Mutex<VecDeque<Vec<IpAddr>>>);
+
+impl Answers {
+    pub(super) fn in_order(answers: &[&[&str]]) -> Arc<Self> {
+        let parse = |answer: &&[&str]| answer.iter().map(|text| text.parse().unwrap()).collect();
+        Arc::new(Self(Mutex::new(answers.iter().map(parse).collect())))
+    }
+}
+
+impl Names for Answers {
+    fn look_up(&self, _: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        let mut answers = self.0.lock().unwrap();
+        let answer = answers.front().unwrap().clone();
+        if answers.len() > 1 {
+            answers.pop_front();
+        }
+        Box::pin(async move { Ok(answer) })
+    }
+}
+
+pub(super) fn get(url: impl Into<String>) -> OutRequest {
     OutRequest {
         method: "GET",
         url: url.into(),
@@ -185,11 +214,9 @@ async fn a_blocked_address_is_never_connected_to_by_number_or_by_name() {
 
 #[tokio::test]
 async fn what_may_not_be_called_is_not_called() {
-    let https_only = ReqwestOut::new(HttpOutOptions {
-        guard: AddressGuard::allowing(vec![Cidr::parse("127.0.0.0/8").unwrap()]),
-        ..HttpOutOptions::default()
-    })
-    .unwrap();
+    let mut https_only = options(&["127.0.0.0/8"]);
+    https_only.urls.allow_http = false;
+    let https_only = CheckedHttp::new(https_only).unwrap();
     for url in [
         "http://127.0.0.1:9/",
         "ftp://example.am/",
@@ -217,18 +244,101 @@ fn of_a_name_with_many_addresses_only_the_allowed_are_used() {
     let addresses = |list: &[&str]| {
         list.iter()
             .map(|text| text.parse().unwrap())
-            .collect::<Vec<SocketAddr>>()
+            .collect::<Vec<IpAddr>>()
     };
     let guard = AddressGuard::public_only();
-    let mixed = addresses(&["10.0.0.1:0", "8.8.8.8:0", "[::1]:0", "[2606:4700::1]:0"]);
+    let mixed = addresses(&["10.0.0.1", "8.8.8.8", "::1", "2606:4700::1"]);
     assert_eq!(
         allowed(&guard, &mixed).unwrap(),
-        addresses(&["8.8.8.8:0", "[2606:4700::1]:0"])
+        addresses(&["8.8.8.8", "2606:4700::1"])
     );
-    assert!(
-        allowed(&guard, &addresses(&["10.0.0.1:0", "[fd00::1]:0"]))
-            .unwrap_err()
-            .is::<AllBlocked>()
-    );
-    assert!(allowed(&guard, &[]).unwrap().is_empty());
+    let inner = allowed(&guard, &addresses(&["10.0.0.1", "fd00::1"]));
+    assert!(matches!(inner, Err(NoAddress::AllBlocked)));
+    let nothing = allowed(&guard, &[]);
+    assert!(matches!(nothing, Err(NoAddress::Unknown(None))));
+}
+
+#[tokio::test]
+async fn a_name_that_turns_inward_is_not_followed_there() {
+    // The address of the first answer is public as far as this deployment is concerned, the second
+    // is the same machine under an address that is not.
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        while let Ok((connection, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            // The connection ends with its answer, so that the next request needs another.
+            let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            serve(connection, &[answer], false).await;
+        }
+    });
+    let names = Answers::in_order(&[&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.2", "127.0.0.1"]]);
+    let client = CheckedHttp::knowing(options(&["127.0.0.1"]), names).unwrap();
+    let url = format!("http://crm.example:{port}/");
+    let sent = client.send(get(url.clone())).await;
+    assert_eq!(sent.unwrap().status, 200);
+    assert_eq!(client.send(get(url.clone())).await, Err(OutError::Blocked));
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
+    let sent = client.send(get(url)).await;
+    assert_eq!(sent.unwrap().status, 200, "one of two may be called");
+    assert_eq!(accepted.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_redirect_to_the_metadata_of_the_cloud_is_an_answer_like_any_other() {
+    let text = "HTTP/1.1 302 Found\r\nlocation: http://169.254.169.254/latest/meta-data/\r\n\
+                content-length: 0\r\n\r\n";
+    let address = server(Box::leak(Box::new([text])), false).await;
+    let anywhere = client(&["0.0.0.0/0"]);
+    let sent = anywhere.send(get(format!("http://{address}/"))).await;
+    let answer = sent.unwrap();
+    let location = answer.header("location").unwrap();
+    assert_eq!(answer.status, 302);
+    let followed = anywhere.send(get(location)).await;
+    assert_eq!(followed, Err(OutError::Blocked), "not even on purpose");
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_are_not_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let sending = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 1024];
+        assert!(connection.read(&mut asked).await.unwrap() > 0);
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n";
+        connection.write_all(head).await.unwrap();
+        let chunk = vec![b'x'; 64 * 1024];
+        let mut taken = 0;
+        while taken < 100_000_000 {
+            match connection.write(&chunk).await {
+                Ok(more) => taken += more,
+                Err(_) => break,
+            }
+        }
+        taken
+    });
+    let mut request = get(format!("http://{address}/"));
+    request.answer_bytes_max = 16 * 1024;
+    let answer = client(&["127.0.0.0/8"]).send(request).await.unwrap();
+    assert_eq!((answer.body.len(), answer.cut), (16 * 1024, true));
+    // What the kernels of both sides hold is all that it got rid of.
+    let taken = sending.await.unwrap();
+    assert!(taken < 20_000_000, "{taken}");
+}
+
+#[tokio::test]
+async fn one_byte_after_another_is_cut_at_the_deadline_and_not_a_byte_later() {
+    let drip: &[&str] = &["x"; 40];
+    let head: &[&str] = &["HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n"];
+    let address = server(Box::leak([head, drip].concat().into_boxed_slice()), true).await;
+    let mut request = get(format!("http://{address}/"));
+    request.deadline = Duration::from_millis(600);
+    let started = tokio::time::Instant::now();
+    let failure = client(&["127.0.0.0/8"]).send(request).await.unwrap_err();
+    assert_eq!(failure, OutError::Timeout);
+    let took = started.elapsed();
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
 }

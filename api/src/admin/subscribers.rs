@@ -120,7 +120,7 @@ pub(super) async fn execute(
                 headers,
                 history,
             };
-            sound(new.mistakes())?;
+            sound(new.mistakes(&*app.destinations))?;
             let (subscriber, secret) = app.add_subscriber(&merchant, context, new).await?;
             let mut shown = shown(&subscriber);
             shown["signing_secret"] = json!(secret);
@@ -128,7 +128,7 @@ pub(super) async fn execute(
         }
         SubscriberAction::Show => return Ok(shown(&app.subscriber(&merchant, &id).await?)),
         SubscriberAction::Change(change) => {
-            sound(change.mistakes())?;
+            sound(change.mistakes(&*app.destinations))?;
             let changed = app.change_subscriber(&merchant, &id, context, &change);
             return Ok(shown(&changed.await?));
         }

@@ -51,7 +51,7 @@ use std::sync::Arc;
 
 use domain::config::{MerchantConfig, ProviderAccount, Scenario, ScenarioRefusal};
 use domain::ids::{AccountSlug, MerchantId, ScenarioId};
-use domain::ports::{EvidenceStore, Passwords, Secrets};
+use domain::ports::{Destinations, EvidenceStore, Passwords, Secrets};
 use projections::ports::{OpsStore, ViewStore};
 
 use self::error::AppError;
@@ -77,6 +77,8 @@ pub struct App {
     pub registry: Registry,
     /// Where payers find their requests.
     pub links: Links,
+    /// Where subscribers may be.
+    pub destinations: Arc<dyn Destinations>,
 }
 
 impl App {

@@ -7,7 +7,7 @@ use adapters::alerts::{CommandAlerts, WebhookAlerts};
 use domain::ports::AlertChannel;
 
 use super::StartError;
-use super::providers::http_out;
+use super::outgoing::http_out;
 use crate::config::Settings;
 use crate::work::alerts::{Alerts, Patience};
 

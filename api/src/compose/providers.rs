@@ -1,9 +1,8 @@
-//! The adapter of each provider account, and outgoing HTTP, from the configuration.
+//! The adapter of each provider account, from the configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use adapters::http_out::{AddressGuard, Cidr, HttpOutOptions, ReqwestOut};
 use adapters::providers::generic::{GenericApi, GenericInbound, Profile};
 use adapters::providers::idram::{self, IdramApi, IdramInbound};
 use adapters::providers::sim::{SimApi, SimInbound};
@@ -11,9 +10,10 @@ use adapters::providers::stripe::StripeInbound;
 use adapters::providers::stripe::refunds::{self, StripeRefunds};
 use domain::config::ProviderAccount;
 use domain::ids::AccountSlug;
-use domain::ports::{Clock, HttpOut, ProviderApi, RefundApi, Secrets};
+use domain::ports::{Clock, ProviderApi, RefundApi, Secrets};
 use url::Url;
 
+use super::outgoing::http_out;
 use super::{StartError, part};
 use crate::app::pace::{PER_MIN, Pace};
 use crate::app::registry::Provider;
@@ -179,23 +179,4 @@ fn origins_of(urls: &[String]) -> Vec<String> {
     parsed
         .map(|url| url.origin().ascii_serialization())
         .collect()
-}
-
-pub(super) fn http_out(
-    networks: &[String],
-    allow_http: bool,
-) -> Result<Arc<dyn HttpOut>, StartError> {
-    let parsed: Result<Vec<Cidr>, _> = networks
-        .iter()
-        .map(|network| Cidr::parse(network))
-        .collect();
-    let guard = AddressGuard::allowing(parsed.map_err(|e| part("networks")(e.into()))?);
-    let options = HttpOutOptions {
-        guard,
-        allow_http,
-        extra_roots_pem: vec![],
-    };
-    Ok(Arc::new(
-        ReqwestOut::new(options).map_err(|e| part("HTTP client")(e.into()))?,
-    ))
 }

@@ -7,7 +7,7 @@ use domain::money::Currency;
 use domain::payment::evidence::EvidenceClass;
 use url::Url;
 
-use super::settings::{Alerts, Connection, Settings};
+use super::settings::{Alerts, Connection, Delivery, Settings};
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +140,9 @@ pub fn check(
         }
     }
     alerts(&settings.alerts, &mut complain);
+    if let Some(what) = proxy_mistake(&settings.delivery) {
+        complain("delivery.proxy", what.to_owned());
+    }
     if tracing_subscriber::EnvFilter::try_new(&settings.log.filter).is_err() {
         complain(
             "log.filter",
@@ -345,6 +348,25 @@ fn plain(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+}
+
+fn proxy_mistake(delivery: &Delivery) -> Option<&'static str> {
+    if delivery.proxy.is_empty() {
+        let nothing = "is empty, so danger_proxy_resolves has nothing to say";
+        return delivery.danger_proxy_resolves.then_some(nothing);
+    }
+    let wrong = "is no HTTP proxy like http://proxy.example:3128";
+    match Url::parse(&delivery.proxy) {
+        Ok(url) if url.scheme() == "http" && url.host().is_some() => {
+            if !url.username().is_empty() || url.password().is_some() {
+                Some("must not hold credentials; admit the ledger by its address")
+            } else {
+                (url.path() != "/" || url.query().is_some() || url.fragment().is_some())
+                    .then_some(wrong)
+            }
+        }
+        Ok(_) | Err(_) => Some(wrong),
+    }
 }
 
 /// `address/bits`.

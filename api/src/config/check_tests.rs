@@ -116,6 +116,26 @@ fn every_single_mistake_is_found() {
         ),
         (
             "[ledger]",
+            "[delivery]\nproxy = \"socks5://proxy.example:1080\"\n[ledger]",
+            "delivery.proxy",
+        ),
+        (
+            "[ledger]",
+            "[delivery]\nproxy = \"http://me:secret@proxy.example:3128\"\n[ledger]",
+            "delivery.proxy",
+        ),
+        (
+            "[ledger]",
+            "[delivery]\nproxy = \"http://proxy.example:3128/path\"\n[ledger]",
+            "delivery.proxy",
+        ),
+        (
+            "[ledger]",
+            "[delivery]\ndanger_proxy_resolves = true\n[ledger]",
+            "delivery.proxy",
+        ),
+        (
+            "[ledger]",
             "[log]\nformat = \"xml\"\n[ledger]",
             "log.format",
         ),

@@ -193,6 +193,10 @@ pub struct Delivery {
     pub allow_networks: Vec<String>,
     /// Send to `http://` addresses. Only for loopback and development.
     pub danger_allow_http: bool,
+    /// Send through this HTTP proxy (`http://proxy.example:3128`); empty: straight.
+    pub proxy: String,
+    /// Let the proxy resolve names, so that it alone judges where they lead.
+    pub danger_proxy_resolves: bool,
 }
 
 impl Default for Delivery {
@@ -201,6 +205,8 @@ impl Default for Delivery {
             enabled: true,
             allow_networks: vec![],
             danger_allow_http: false,
+            proxy: String::new(),
+            danger_proxy_resolves: false,
         }
     }
 }

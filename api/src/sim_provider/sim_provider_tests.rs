@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use adapters::http_out::{AddressGuard, Cidr, HttpOutOptions, ReqwestOut, ScriptedHttp};
+use adapters::http_out::{
+    AddressGuard, CallableUrls, CheckedHttp, Cidr, HttpOutOptions, ScriptedHttp,
+};
 use adapters::memory::{ManualClock, SeededEntropy};
 use adapters::providers::signature::standard_webhooks;
 use adapters::providers::sim::{SimApi, SimInbound};
@@ -122,10 +124,13 @@ impl World {
         };
         let bank = run(options, hands).unwrap();
         let guard = AddressGuard::allowing(vec![Cidr::parse("127.0.0.1").unwrap()]);
-        let out = ReqwestOut::new(HttpOutOptions {
+        let urls = CallableUrls {
             guard,
             allow_http: true,
-            extra_roots_pem: vec![],
+        };
+        let out = CheckedHttp::new(HttpOutOptions {
+            urls,
+            ..HttpOutOptions::default()
         })
         .unwrap();
         let out: Arc<dyn HttpOut> = Arc::new(out);

@@ -103,6 +103,39 @@ impl OutError {
     }
 }
 
+/// Why a URL may not be called, for whoever wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotCallable {
+    /// It is no URL of HTTP, or programs would read it differently.
+    #[error("must be an https URL in plain writing")]
+    NotPlain,
+    /// It is `http`, which the deployment does not allow.
+    #[error("must be an https URL")]
+    NotHttps,
+    /// It has a user or a password.
+    #[error("must not hold credentials")]
+    Credentials,
+    /// Its host is an address that is not allowed.
+    #[error("must not lead to this address: {0}")]
+    Address(&'static str),
+    /// Its host is a name of the machine itself or of its cloud.
+    #[error("must not lead to this name: {0}")]
+    Name(&'static str),
+    /// Its port belongs to something else than HTTP.
+    #[error("must not use a port of another protocol")]
+    Port,
+}
+
+/// Says which URLs may be called, before anybody calls them. A name is judged again each time that
+/// it is resolved.
+pub trait Destinations: Send + Sync {
+    /// Judges where a subscriber wants its events.
+    ///
+    /// # Errors
+    /// [`NotCallable`].
+    fn receiver(&self, url: &str) -> Result<(), NotCallable>;
+}
+
 /// Sends requests.
 #[async_trait]
 pub trait HttpOut: Send + Sync {

@@ -15,7 +15,7 @@ pub use event_store::{
     AppendError, AppendRequest, Appended, BoxError, Claim, ClaimExpect, ClaimOwner, ClaimSpace,
     EventStore, Expect, Filter, Outcome, Page, ReadError, StoreIdentity,
 };
-pub use http_out::{HttpOut, OutAnswer, OutError, OutRequest};
+pub use http_out::{Destinations, HttpOut, NotCallable, OutAnswer, OutError, OutRequest};
 pub use keys::{
     EvidenceBlob, EvidenceError, EvidenceStore, Keeping, Keyring, KeyringError, Secret,
     SecretPurpose, Secrets,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::Data;
+use adapters::http_out::CallableUrls;
 use adapters::keys::{Argon2Passwords, MemoryEvidence, MemoryKeyring};
 use adapters::memory::{
     FaultyEventStore, ManualClock, MemoryEventStore, MemoryOps, MemoryViewStore, SeededEntropy,
@@ -243,6 +244,7 @@ impl Outside {
             "a",
         );
         Arc::new(App {
+            destinations: Arc::new(CallableUrls::default()),
             recorder,
             evidence: self.evidence.clone(),
             secrets: self.keyring.clone(),

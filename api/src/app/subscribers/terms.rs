@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use domain::ids::{ScenarioId, SubscriberId};
+use domain::ports::Destinations;
 use domain::subscriber::{
     Backfill, Command, DeliveryPolicy, StaticHeaders, Subscriber, Wants, Wish,
 };
 use serde::{Deserialize, Deserializer, Serialize};
-use url::Url;
 
 /// How it gets its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,9 +27,9 @@ impl Destination {
         }
     }
 
-    fn mistakes(&self) -> Vec<(&'static str, String)> {
+    fn mistakes(&self, may: &dyn Destinations) -> Vec<(&'static str, String)> {
         match self {
-            Self::Push(url) => url_mistake(url),
+            Self::Push(url) => url_mistake(may, url),
             Self::Pull => vec![],
         }
     }
@@ -71,8 +71,8 @@ impl NewSubscriber {
     }
 
     /// What is wrong with it, by field.
-    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
-        let mut found = self.to.mistakes();
+    pub fn mistakes(&self, may: &dyn Destinations) -> Vec<(&'static str, String)> {
+        let mut found = self.to.mistakes(may);
         found.extend(wants_mistakes(&self.wants));
         found.extend(self.policy.mistakes());
         found
@@ -136,9 +136,9 @@ impl PolicyChange {
 
 impl SubscriberChange {
     /// What is wrong with it, by field, whatever the subscriber is like now.
-    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+    pub fn mistakes(&self, may: &dyn Destinations) -> Vec<(&'static str, String)> {
         let to = self.to.as_ref();
-        let mut found = to.map(Destination::mistakes).unwrap_or_default();
+        let mut found = to.map(|to| to.mistakes(may)).unwrap_or_default();
         found.extend(wants_mistakes(&Wants {
             events: self.events.clone().unwrap_or(Wants::default().events),
             scenarios: self.scenarios.clone().flatten(),
@@ -173,17 +173,13 @@ impl SubscriberChange {
     }
 }
 
-fn url_mistake(text: &str) -> Vec<(&'static str, String)> {
-    let what = match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "https" | "http") && url.host().is_some() => {
-            if url.username().is_empty() && url.password().is_none() {
-                return vec![];
-            }
-            "must not hold credentials"
-        }
-        Ok(_) | Err(_) => "must be an https URL",
-    };
-    vec![("url", what.to_owned())]
+fn url_mistake(may: &dyn Destinations, url: &str) -> Vec<(&'static str, String)> {
+    let judged = may.receiver(url);
+    judged
+        .err()
+        .map(|why| ("url", why.to_string()))
+        .into_iter()
+        .collect()
 }
 
 fn wants_mistakes(wants: &Wants) -> Vec<(&'static str, String)> {

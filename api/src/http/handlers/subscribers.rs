@@ -49,7 +49,7 @@ pub async fn add(
             headers: change.headers.unwrap_or_default(),
             history,
         };
-        for (field, what) in new.mistakes() {
+        for (field, what) in new.mistakes(&*state.app.destinations) {
             fields.complain(field, &what);
         }
         Some(new)
@@ -110,7 +110,7 @@ pub async fn change(
     let command = body::json(&request, &mut payload).await?;
     let change = fields::read(command.clone(), |fields| {
         let change = terms(fields, false);
-        for (field, what) in change.mistakes() {
+        for (field, what) in change.mistakes(&*state.app.destinations) {
             fields.complain(field, &what);
         }
         Some(change)
