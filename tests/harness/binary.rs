@@ -14,17 +14,42 @@ pub fn counterfoil() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let test = std::env::current_exe().unwrap();
-        let profile = test
-            .parent()
-            .and_then(Path::parent)
-            .expect("tests stand in target/<profile>/deps");
+        let profile = profile();
         let program = profile.join("counterfoil");
         if modified(&program) < modified(&test) {
-            build(profile);
+            build(
+                &profile,
+                &["--package", "counterfoil-api", "--bin", "counterfoil"],
+            );
         }
         assert!(program.is_file(), "{} was not built", program.display());
         program
     })
+}
+
+/// An example of the crate of tests, of the same build. Cargo builds it beside the tests, except when
+/// it is asked for one test binary only.
+pub fn example(name: &str) -> PathBuf {
+    let profile = profile();
+    let program = profile.join("examples").join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.rs"));
+    if modified(&program) < modified(&source) {
+        build(
+            &profile,
+            &["--package", "counterfoil-tests", "--example", name],
+        );
+    }
+    assert!(program.is_file(), "{} was not built", program.display());
+    program
+}
+
+/// `target/<profile>` of the test that runs.
+fn profile() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent);
+    profile
+        .expect("tests stand in target/<profile>/deps")
+        .to_owned()
 }
 
 fn modified(path: &Path) -> SystemTime {
@@ -33,7 +58,7 @@ fn modified(path: &Path) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-fn build(profile: &Path) {
+fn build(profile: &Path, what: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let name = match profile.file_name().and_then(|name| name.to_str()).unwrap() {
         // The folder of the profile `dev` has another name than the profile.
@@ -42,14 +67,8 @@ fn build(profile: &Path) {
     };
     let status = Command::new(cargo)
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "counterfoil-api",
-            "--bin",
-            "counterfoil",
-        ])
+        .args(["build", "--quiet"])
+        .args(what)
         .args(["--profile", name, "--target-dir"])
         .arg(profile.parent().unwrap())
         .status();

@@ -47,6 +47,7 @@ mod promise_11_failed_deliveries;
 mod promise_12_rebuild;
 mod pull;
 mod pull_queue;
+mod receivers_guide;
 mod refund_calls;
 mod refunds;
 mod registrations;
