@@ -1,6 +1,7 @@
 //! A running ledger for tests: a folder of its own, a free port, two merchants and a client per
 //! role. It is the ledger of `counterfoil serve`, with the loops and the stores of it, in the process of
-//! the test; only the limits on callers are wide, so that no test meets them by accident.
+//! the test; only the limits on callers and the paces of providers are wide, so that no test meets them
+//! by accident.
 //!
 //! It never mocks a part. What a test wants otherwise it says in [`TestNode::start_with`].
 
@@ -197,6 +198,9 @@ impl TestNode {
         settings.limits.checkout_requests_per_s = 100_000;
         settings.limits.checkout_starts_per_min = 100_000;
         settings.limits.checkout_address_starts_per_min = 100_000;
+        for connection in settings.connections.values_mut() {
+            connection.calls_per_min = 60_000;
+        }
         change(&mut settings);
         let opened = compose::init(&settings, &by_admin()).await.unwrap();
         let mut tokens = BTreeMap::new();

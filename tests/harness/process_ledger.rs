@@ -190,6 +190,7 @@ allow_networks = ["127.0.0.0/8"]
 danger_allow_http = true
 [connections.sim-main]
 url = "{provider}"
+calls_per_min = 60000
 allow_networks = ["127.0.0.0/8"]
 danger_allow_http = true
 [[merchants]]
