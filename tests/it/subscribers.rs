@@ -16,7 +16,7 @@ use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use harness::delivery_world::{DeliveryWorld, all, seconds, shop};
 use harness::receiver::{Received, Receiver, Reply};
 use harness::shop::Shop;
-use projections::views::delivery_queue::QueueState;
+use projections::views::delivery_queue::{DeliveryRow, QueueState};
 use serde_json::{Value, json};
 
 fn subjects(receiver: &Receiver) -> Vec<String> {
@@ -161,6 +161,50 @@ async fn being_left_alone_and_answering_again_stand_in_the_log() {
     world.until("delivered", all(QueueState::Delivered)).await;
     world.quiet(seconds(2)).await;
     assert_eq!(since(&world).await, None);
+}
+
+#[tokio::test]
+async fn whoever_looks_at_a_subscriber_sees_how_its_queue_does() {
+    let mut world = DeliveryWorld::start().await;
+    let answers = [500, 500, 500, 500].map(Reply::Status);
+    let crm = Receiver::answering(answers, Reply::Status(404)).await;
+    world.subscribe("crm", &crm.url()).await;
+    let queue = async |world: &DeliveryWorld| {
+        let id = SubscriberId::parse("crm").unwrap();
+        let known = world.app.subscriber(&shop(), &id).await.unwrap();
+        world.app.shown_with_queue(&known).await.unwrap()["queue"].clone()
+    };
+    let quiet = queue(&world).await;
+    assert_eq!(
+        (&quiet["waiting"], &quiet["failed"]),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(quiet["oldest_waiting_since"], Value::Null);
+    world.pay('a').await;
+    world.pay('b').await;
+    let tried = |rows: &[DeliveryRow]| rows.len() == 2 && rows.iter().all(|row| row.attempts == 2);
+    let rows = world.until("four failures", tried).await;
+    let since = json!(rows[0].queued_at);
+    let soon = queue(&world).await;
+    assert_eq!(
+        (&soon["waiting"], &soon["oldest_waiting_since"]),
+        (&json!(2), &since)
+    );
+    assert_eq!(
+        (&soon["failures_in_a_row"], &soon["left_alone_after"]),
+        (&json!(4), &json!(5))
+    );
+    assert_eq!(soon["next_probe_at"], Value::Null);
+    world
+        .until("left alone", |rows| {
+            rows.iter().any(|row| row.attempts == 3)
+        })
+        .await;
+    assert!(queue(&world).await["next_probe_at"].is_string());
+    world.stride = Duration::from_secs(1);
+    world.until("given up", all(QueueState::DeadLettered)).await;
+    let over = queue(&world).await;
+    assert_eq!((&over["waiting"], &over["failed"]), (&json!(0), &json!(2)));
 }
 
 async fn changed(shop: &Shop, change: Value, key: &str) -> Value {

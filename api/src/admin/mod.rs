@@ -208,7 +208,7 @@ pub async fn execute(
         AdminCommand::Subscriber(command) => subscribers::execute(app, context, command).await,
         AdminCommand::SubscriberList => {
             let known = app.list_subscribers(None).await?;
-            Ok(known.iter().map(subscribers::shown).collect())
+            Ok(known.iter().map(crate::app::subscribers::shown).collect())
         }
         AdminCommand::Delivery(command) => deliveries::execute(app, context, command).await,
         AdminCommand::SecretList { merchant } => {

@@ -6,9 +6,7 @@ use std::time::Duration;
 use domain::actor::Actor;
 use domain::delivery::{Consumer, PullCursor};
 use domain::ids::{MerchantId, SubscriberId};
-use domain::subscriber::{
-    Backfill, Command, DeliveryPolicy, PausedWhy, StaticHeaders, Subscriber, Wants,
-};
+use domain::subscriber::{Backfill, Command, DeliveryPolicy, PausedWhy, StaticHeaders, Wants};
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,7 +15,9 @@ use super::AdminError;
 use crate::app::App;
 use crate::app::context::Context;
 use crate::app::pull::Start;
-use crate::app::subscribers::{Destination, NewKey, NewSubscriber, PolicyChange, SubscriberChange};
+use crate::app::subscribers::{
+    Destination, NewKey, NewSubscriber, PolicyChange, SubscriberChange, shown,
+};
 
 /// A subscriber of a merchant, and what shall be done with it.
 #[derive(Serialize, Deserialize)]
@@ -126,7 +126,10 @@ pub(super) async fn execute(
             shown["signing_secret"] = json!(secret);
             return Ok(shown);
         }
-        SubscriberAction::Show => return Ok(shown(&app.subscriber(&merchant, &id).await?)),
+        SubscriberAction::Show => {
+            let known = app.subscriber(&merchant, &id).await?;
+            return Ok(app.shown_with_queue(&known).await?);
+        }
         SubscriberAction::Change(change) => {
             sound(change.mistakes(&*app.destinations))?;
             let changed = app.change_subscriber(&merchant, &id, context, &change);
@@ -199,19 +202,4 @@ fn sound(mistakes: Vec<(&'static str, String)>) -> Result<(), AdminError> {
         Some((field, what)) => Err(AdminError(format!("{field} {what}"))),
         None => Ok(()),
     }
-}
-
-/// A subscriber as the command line shows it.
-pub(super) fn shown(subscriber: &Subscriber) -> Value {
-    let state = match (subscriber.removed, subscriber.paused) {
-        (true, _) => "removed",
-        (false, Some(_)) => "paused",
-        (false, None) => "active",
-    };
-    json!({
-        "id": subscriber.id, "merchant": subscriber.merchant, "url": subscriber.url,
-        "delivery": if subscriber.url.is_some() { "push" } else { "pull" }, "state": state,
-        "events": subscriber.wants.events, "scenarios": subscriber.wants.scenarios, "policy": subscriber.policy,
-        "headers": subscriber.headers, "keys": subscriber.keys, "left_alone_since": subscriber.circuit_open_since,
-    })
 }

@@ -105,6 +105,19 @@ impl App {
         Ok(reader.query(&query).await?.rows.into_iter().next())
     }
 
+    /// How many deliveries of a subscriber are still to be sent or fetched; counted up to `most`.
+    ///
+    /// # Errors
+    /// [`AppError::ViewsUnavailable`].
+    pub async fn open_deliveries(
+        &self,
+        subscriber: &SubscriberId,
+        most: usize,
+    ) -> Result<usize, AppError> {
+        let states = [QueueState::Due, QueueState::Held];
+        self.count_deliveries(subscriber, states, most).await
+    }
+
     /// How many deliveries of a subscriber ended without success and wait for a person; counted up to
     /// `most`.
     ///
@@ -115,8 +128,18 @@ impl App {
         subscriber: &SubscriberId,
         most: usize,
     ) -> Result<usize, AppError> {
+        let states = [QueueState::DeadLettered, QueueState::Quarantined];
+        self.count_deliveries(subscriber, states, most).await
+    }
+
+    async fn count_deliveries(
+        &self,
+        subscriber: &SubscriberId,
+        states: [QueueState; 2],
+        most: usize,
+    ) -> Result<usize, AppError> {
         let mut count = 0;
-        for state in [QueueState::DeadLettered, QueueState::Quarantined] {
+        for state in states {
             let query = ViewQuery::first(most)
                 .equal("subscriber", subscriber.as_str())
                 .equal("state", state.as_str());

@@ -1,6 +1,7 @@
 //! Subscribers: who hears of events. Their signing secrets are in the keyring and are shown once.
 
 mod keys;
+mod shown;
 mod signing;
 mod terms;
 
@@ -13,6 +14,7 @@ use projections::ports::ViewQuery;
 use projections::views::delivery_queue::{self, SubscriberRow};
 
 pub use self::keys::{NewKey, OVERLAP, OVERLAP_MAX};
+pub use self::shown::shown;
 pub use self::signing::{LiveKey, signed_headers};
 pub use self::terms::{Destination, NewSubscriber, PolicyChange, SubscriberChange};
 use super::App;

@@ -6,9 +6,7 @@ use std::time::Duration;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::ids::{ScenarioId, SubscriberId};
-use domain::subscriber::{
-    Backfill, Command, DeliveryPolicy, KeyScheme, PausedWhy, Subscriber, Wants,
-};
+use domain::subscriber::{Backfill, Command, DeliveryPolicy, PausedWhy, Subscriber, Wants};
 use serde_json::{Value, json};
 
 use super::super::body;
@@ -17,7 +15,7 @@ use super::super::fields::{self, Fields};
 use super::super::problem::{self, Problem};
 use super::super::state::HttpState;
 use crate::app::subscribers::{
-    Destination, NewKey, NewSubscriber, OVERLAP, OVERLAP_MAX, SubscriberChange,
+    Destination, NewKey, NewSubscriber, OVERLAP, OVERLAP_MAX, SubscriberChange, shown,
 };
 
 /// `POST /v1/subscribers`: the signing secret stands in this one answer.
@@ -234,11 +232,9 @@ pub async fn read(
     call: Call,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    let subscriber = state
-        .app
-        .subscriber(&call.caller.merchant, &id(path)?)
-        .await?;
-    Ok(HttpResponse::Ok().json(shown(&subscriber)))
+    let app = &state.app;
+    let subscriber = app.subscriber(&call.caller.merchant, &id(path)?).await?;
+    Ok(HttpResponse::Ok().json(app.shown_with_queue(&subscriber).await?))
 }
 
 /// `POST /v1/subscribers/{id}/test`
@@ -287,34 +283,4 @@ async fn order(
 
 fn id(path: Path<String>) -> Result<SubscriberId, Problem> {
     SubscriberId::parse(path.into_inner()).map_err(|_| Problem::new(&problem::NOT_FOUND))
-}
-
-fn shown(subscriber: &Subscriber) -> Value {
-    let keys = subscriber.keys.iter().map(|(key_id, key)| {
-        let mut shown = json!({ "id": key_id, "valid_until": key.valid_until });
-        match &key.scheme {
-            KeyScheme::V1 {} => shown["scheme"] = json!("v1"),
-            KeyScheme::V1a { public_key } => {
-                shown["scheme"] = json!("v1a");
-                shown["public_key"] = json!(public_key);
-            }
-        }
-        shown
-    });
-    let state = match (subscriber.removed, subscriber.paused) {
-        (true, _) => "removed",
-        (false, Some(_)) => "paused",
-        (false, None) => "active",
-    };
-    let delivery = if subscriber.url.is_some() {
-        "push"
-    } else {
-        "pull"
-    };
-    json!({
-        "id": subscriber.id, "url": subscriber.url, "delivery": delivery, "state": state, "paused": subscriber.paused,
-        "left_alone_since": subscriber.circuit_open_since, "events": subscriber.wants.events,
-        "scenarios": subscriber.wants.scenarios, "policy": subscriber.policy, "headers": subscriber.headers,
-        "keys": keys.collect::<Vec<_>>(),
-    })
 }

@@ -29,7 +29,7 @@ pub(super) fn schemas() -> Value {
             "id": text("Its name."), "url": text("Where events are sent."), "delivery": delivery(), "state": text("active, paused or removed."),
             "paused": text("operator or gone (it answered 410), while it is paused."), "left_alone_since": time(),
             "events": words(), "scenarios": scenarios(), "policy": policy(), "headers": headers(),
-            "keys": { "type": "array", "items": { "type": "object" } },
+            "keys": { "type": "array", "items": { "type": "object" } }, "queue": queue(),
             "signing_secret": text("Shown once, in the answer that made it."), "public_key": text("Of a new key pair.")
         })),
         "SubscriberList": list("subscribers"),
@@ -47,6 +47,19 @@ pub(super) fn schemas() -> Value {
             "done": { "type": "boolean", "description": "False when more are left than one call does; call again." }
         }))
     })
+}
+
+fn queue() -> Value {
+    answer(
+        &["waiting", "failed"],
+        json!({
+            "waiting": number("Deliveries that are still to be sent or fetched, counted up to 1000."), "oldest_waiting_since": time(),
+            "failed": number("Deliveries that ended without success and wait for a person, counted up to 1000."),
+            "failures_in_a_row": number("Failed tries in a row."),
+            "left_alone_after": number("So many in a row, of two deliveries at least, and it is left alone for a while."),
+            "next_probe_at": time()
+        }),
+    )
 }
 
 fn delivery() -> Value {
