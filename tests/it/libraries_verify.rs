@@ -1,6 +1,8 @@
 //! Events that are sent or fetched, checked by four libraries that others wrote: `standardwebhooks` and `svix` of
 //! PyPI and of npm.
 
+#![allow(clippy::print_stdout, reason = "figures are for whoever runs it")]
+
 use api::app::context::Context;
 use api::app::subscribers::NewKey;
 use domain::ids::SubscriberId;
