@@ -488,6 +488,29 @@ async fn a_quote_makes_one_request_and_not_after_its_time_a1b() {
     node.stop().await;
 }
 
+/// What is refused in the end cancels nothing before: the order would be left without a request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_used_quote_replaces_no_open_request_a1b_a4() {
+    let node = TestNode::start().await;
+    let quote = node
+        .post("backend", "/v1/quotes", "q", &order("Q", "150000"))
+        .await
+        .expect(201)
+        .text_of("id");
+    let first = node
+        .post("bot", REQUESTS, "k1", &json!({ "quote_id": quote }))
+        .await
+        .expect(201);
+    let again = json!({ "quote_id": quote, "supersede": true });
+    let used = node.post("bot", REQUESTS, "k2", &again).await.expect(409);
+    assert_eq!(used.code(), "quote_used");
+    let path = format!("{REQUESTS}/{}", first.text_of("id"));
+    let still = node.get("backend", &path).await;
+    assert_eq!(still.text_of("status"), "pending");
+    assert_eq!(events(&node, "PaymentRequestCancelled").await, 0);
+    node.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paid_order_is_not_charged_again_a5() {
     let provider = QuietProvider::start();

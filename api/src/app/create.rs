@@ -8,6 +8,7 @@ use domain::catalogue;
 use domain::idempotency::Replay;
 use domain::ids::{CorrelationId, CustomerRef, OrderId, PaymentRequestId, QuoteId, ScenarioId};
 use domain::money::Money;
+use domain::payment::claims::quote_key;
 use domain::payment::event::CancelledBy;
 use domain::payment::request::Closure;
 use domain::payment::terms::CatalogueLine;
@@ -165,6 +166,10 @@ impl App {
             }
             ClaimSpace::Order => {}
         }
+        // What is refused in the end must not cancel anything before.
+        if self.is_used(&new.pricing).await? {
+            return Err(AppError::QuoteUsed);
+        }
         let owner_id = PaymentRequestId::parse(taken.owner.key()).map_err(AppError::bug)?;
         let folded = self.fold_request(&owner_id, None).await?;
         let Some(owner) = folded.state else {
@@ -196,6 +201,17 @@ impl App {
             self.execute(&owner_id, &context, &cancel).await?;
         }
         Ok(taken.generation)
+    }
+
+    /// Row A1b: a request was made from the quote.
+    async fn is_used(&self, pricing: &Pricing) -> Result<bool, AppError> {
+        let Pricing::Quote(quote) = pricing else {
+            return Ok(false);
+        };
+        let key = quote_key(self.recorder.key(), quote);
+        let store = self.recorder.store();
+        let claim = store.find_claim(ClaimSpace::Quote, &key).await?;
+        Ok(claim.is_some())
     }
 
     /// Fixes the terms. The amount is never taken from a caller who may not set it.
