@@ -237,6 +237,10 @@ pub fn resolve(
     case: &CaseId,
     settlement: &Settlement,
 ) -> Result<Vec<Event>, Refusal> {
+    #[cfg(feature = "planted")]
+    if let Some(wrong) = crate::payment::planted::resolve_unmatched(known, case, settlement) {
+        return wrong;
+    }
     if known.case.as_ref() == Some(case) && known.settlement.as_ref() == Some(settlement) {
         return Ok(vec![]);
     }

@@ -7,17 +7,21 @@
 use std::cell::Cell;
 
 use super::case::Resolve;
-use super::command::{Command, ExpiryCheck, RecordFacts, Refusal};
+use super::claims::ClaimNeed;
+use super::command::{Command, ExpiryCheck, RecordFacts, Refusal, Target};
 use super::event::{Event, Resolution, VerificationMethod};
 use super::evidence::EvidenceClass;
 use super::exception::ExceptionKind;
-use super::fact::FactKind;
+use super::fact::{Fact, FactKind};
 use super::observe::Recorded;
 use super::refund::RefundAnswer;
 use super::request::{AttemptState, Capture, Closure, Request};
-use crate::ids::OperatorId;
+use crate::digest::InstanceKey;
+use crate::ids::{CaseId, OperatorId};
 use crate::money::{MinorText, Money};
+use crate::ports::ClaimSpace;
 use crate::time::Timestamp;
+use crate::unmatched::{self, Settlement, Suspense};
 
 #[cfg(not(debug_assertions))]
 compile_error!("planted mistakes are for tests, and never for a release");
@@ -81,11 +85,27 @@ pub enum Bug {
     OverrideVerifiedTwice,
     /// Money stays applied when its verification is revoked (row H7).
     RevocationKeepsMoney,
+    /// Two requests are made from one quote (row A1b).
+    QuoteUsedTwice,
+    /// The provider is asked to end an attempt before that is written down (row E13).
+    CancelNotWritten,
+    /// It is asked again although nobody knows what that does (row E13).
+    CancelCalledTwice,
+    /// A transfer that is brought again counts again (row E15).
+    TransferCountsTwice,
+    /// Money that a refund holds is moved (row E15).
+    TransferTakesHeldMoney,
+    /// Moved money pays what is closed (row E15).
+    MovedMoneyPaysLate,
+    /// Money that names no attempt is matched by its amount (rows G1, G3).
+    MatchedByAmount,
+    /// Money of no request is decided about twice (row G1).
+    UnmatchedDecidedTwice,
 }
 
 impl Bug {
     /// Every mistake.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 36] = [
         Self::LateFailureTakesMoneyBack,
         Self::SecondPaymentApplied,
         Self::VerifiedTwice,
@@ -114,6 +134,14 @@ impl Bug {
         Self::StaleProposalApproved,
         Self::OverrideVerifiedTwice,
         Self::RevocationKeepsMoney,
+        Self::QuoteUsedTwice,
+        Self::CancelNotWritten,
+        Self::CancelCalledTwice,
+        Self::TransferCountsTwice,
+        Self::TransferTakesHeldMoney,
+        Self::MovedMoneyPaysLate,
+        Self::MatchedByAmount,
+        Self::UnmatchedDecidedTwice,
     ];
 }
 
@@ -192,6 +220,19 @@ pub(super) fn decide(
             (known.based_on, known.lapses_at) = (basis, now.plus(super::proposal::LAPSES_AFTER));
             known.state = super::proposal::ProposalState::Open;
         }
+        (Bug::CancelNotWritten, Command::RequestAttemptCancel { .. }) => return Some(Ok(vec![])),
+        (Bug::CancelCalledTwice, Command::RequestAttemptCancel { attempt_no }) => {
+            wrong.attempts.get_mut(attempt_no)?.cancel_requested = false;
+        }
+        (Bug::TransferCountsTwice, Command::ReceiveTransfer(_)) => wrong.received.clear(),
+        (
+            Bug::TransferTakesHeldMoney,
+            Command::ResolveCase {
+                how: Resolve::Reassign { .. },
+                ..
+            },
+        ) => wrong.refunds.clear(),
+        (Bug::MovedMoneyPaysLate, Command::ReceiveTransfer(_)) => wrong.closure = Closure::Open,
         (Bug::PartsKeptAtExpiry, Command::Expire(_) | Command::Cancel { .. })
         | (Bug::RevocationKeepsMoney, Command::Approve { .. }) => {}
         _ => return None,
@@ -232,6 +273,13 @@ pub(super) fn record(request: &Request, facts: &RecordFacts, now: Timestamp) -> 
             .captures
             .values_mut()
             .for_each(|c| c.reversals.clear()),
+        Bug::MatchedByAmount if matches!(facts.target, Target::Foreign(_)) => {
+            facts.target = Target::Attempt(*request.attempts().keys().next()?);
+            let same = |fact: &&mut Fact| fact.amount == Some(due);
+            for fact in told.facts.iter_mut().filter(same) {
+                (fact.our_reference, fact.provider_order_ref) = (None, None);
+            }
+        }
         Bug::TotalReadAsDelta => wrong.captures.values_mut().for_each(|c| c.refunded = 0),
         Bug::LateFailureTakesMoneyBack
         | Bug::SecondPaymentApplied
@@ -321,11 +369,41 @@ fn spoilt(bug: Bug, request: &Request, mut event: Event) -> Vec<Event> {
     }
 }
 
-/// Claims that a wrong use-case forgets.
-pub(super) fn forgets_claim(event: &Event) -> bool {
-    let money = matches!(
-        event,
-        Event::PaymentCaptured { .. } | Event::OverrideSubstantiated { .. }
-    );
-    PLANTED.get() == Some(Bug::ClaimSkipped) && money
+/// What a wrong use-case claims; nothing where it claims what the right one does.
+pub(super) fn needs_of(
+    key: &InstanceKey,
+    request: Option<&Request>,
+    event: &Event,
+) -> Option<Vec<ClaimNeed>> {
+    let bug = PLANTED.get()?;
+    let forgotten = match (bug, event) {
+        (
+            Bug::ClaimSkipped,
+            Event::PaymentCaptured { .. } | Event::OverrideSubstantiated { .. },
+        ) => ClaimSpace::Ptx,
+        (Bug::QuoteUsedTwice, Event::Created(_)) => ClaimSpace::Quote,
+        _ => return None,
+    };
+    let mut needs = honestly(bug, || super::claims::needs_of(key, request, event));
+    needs.retain(|need| need.ns != forgotten);
+    Some(needs)
+}
+
+/// What a wrong decision about money of no request would say; nothing where it says what the right
+/// one does.
+pub(crate) fn resolve_unmatched(
+    known: &Suspense,
+    case: &CaseId,
+    settlement: &Settlement,
+) -> Option<Result<Vec<unmatched::Event>, Refusal>> {
+    let bug = PLANTED
+        .get()
+        .filter(|bug| *bug == Bug::UnmatchedDecidedTwice)?;
+    let wrong = Suspense {
+        settlement: None,
+        ..known.clone()
+    };
+    Some(honestly(bug, || {
+        unmatched::resolve(&wrong, case, settlement)
+    }))
 }

@@ -65,7 +65,7 @@ fn the_product_asks_for_planted_mistakes_behind_the_feature_only() {
             }
         }
     }
-    assert_eq!(hooks, 4, "the module, two decisions and the claims");
+    assert_eq!(hooks, 5, "the module, three decisions and the claims");
 }
 
 #[test]
