@@ -22,6 +22,22 @@ const SLOW: Duration = Duration::from_secs(150);
 /// Of the slow tier, one plan in so many is run twice.
 const TWICE: u64 = 100;
 
+/// Ends of the ways through the table: where a plan comes to these, it came a long way.
+const REACHED: [&str; 12] = [
+    "AttemptCancelRequested",
+    "CaptureAliasRecorded",
+    "CaptureReceived",
+    "CaptureUnapplied",
+    "DisputeClosed",
+    "OverrideSubstantiated",
+    "RefundAccepted",
+    "RefundReversed",
+    "RefundUncertain",
+    "UnappliedMoneyAccepted",
+    "UnmatchedPaymentResolved",
+    "VerificationRevoked",
+];
+
 /// A panic is a failure like any other, so that its plan is shrunk and kept as well.
 pub(super) fn failure_of(system: &SystemRunner, plan: &Plan) -> Option<Failure> {
     outcome_of(system, plan).err()
@@ -73,6 +89,7 @@ fn histories(first: u64, least: u64, at_least: Duration) -> Reached {
             Ok(of_plan) => {
                 reached.labels.extend(of_plan.labels);
                 reached.cases.extend(of_plan.cases);
+                reached.events.extend(of_plan.events);
                 reached.crashes += of_plan.crashes;
             }
             Err(failure) => report(&system, &plan, failure),
@@ -92,6 +109,7 @@ fn histories(first: u64, least: u64, at_least: Duration) -> Reached {
     );
     println!("labels: {:?}", reached.labels);
     println!("cases: {:?}", reached.cases);
+    println!("events: {:?}", reached.events);
     reached
 }
 
@@ -109,7 +127,10 @@ fn the_ledger_and_the_table_agree_whatever_happens() {
     let reached = histories(first, FAST + more, Duration::ZERO);
     // A model that is never asked agrees with everything.
     assert!(reached.labels.len() >= 8, "{:?}", reached.labels);
-    assert!(reached.cases.len() >= 20, "{:?}", reached.cases);
+    assert!(reached.cases.len() >= 25, "{:?}", reached.cases);
+    for event in REACHED {
+        assert!(reached.events.contains(event), "no history has {event}");
+    }
     assert!(reached.crashes > 0);
 }
 

@@ -5,6 +5,7 @@
 mod dependencies;
 mod fences;
 mod manifests;
+mod model;
 mod planted;
 mod source;
 mod tree;

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::words::{Account, Asked, Closure, Dispute, Fact, Money, Said, Scenario, Stage, Twist};
+use super::words::{Account, Asked, Closure, Dispute, Fact, How, Money, Said, Scenario, Stage};
+use super::words::{Stray, Told, Twist};
 
 /// Cases that close when nothing of their money is left, and not before.
 pub const HOLDS_MONEY: [&str; 12] = [
@@ -29,6 +30,43 @@ pub struct World {
     pub requests: Vec<Request>,
     /// Which request a movement of money came to first.
     pub owner: BTreeMap<Money, usize>,
+    /// Money that nothing explained when it came.
+    pub suspense: BTreeMap<Money, Suspense>,
+    /// Money that left and has not arrived.
+    pub transit: Vec<(Money, Transit)>,
+    pub quotes: Vec<Quote>,
+    /// Messages that nothing explains, and since when they wait.
+    pub strays: Vec<(Stray, i64)>,
+}
+
+/// Money of no request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Suspense {
+    pub kind: &'static str,
+    pub minor: i64,
+    pub when: Option<i64>,
+    /// What a person found that it is.
+    pub found: Option<How>,
+}
+
+/// Money between two streams, with what is known about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Transit {
+    pub to: usize,
+    pub minor: i64,
+    pub when: Option<i64>,
+    pub refunded: i64,
+    pub reversals: Vec<String>,
+}
+
+/// What a bot may make a request from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quote {
+    pub order: u8,
+    pub scenario: Scenario,
+    pub minor: i64,
+    pub until: i64,
+    pub used: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,8 +88,10 @@ pub struct Request {
     /// Second names of money (row B4).
     pub aliases: BTreeMap<Money, Money>,
     pub refunds: BTreeMap<u8, Refund>,
+    /// By the number of the transaction that the provider names.
+    pub disputes: BTreeMap<u8, Disputed>,
     /// Reversals that wait for their money, and since when (row C6).
-    pub parked: Vec<(usize, Fact, i64)>,
+    pub parked: Vec<(Money, Said, i64)>,
     pub notices: u32,
     /// By kind, what it is about and the money that it names; whether it is open.
     pub cases: BTreeMap<Case, bool>,
@@ -72,9 +112,18 @@ pub struct Attempt {
     pub named: bool,
     /// A precheck allowed it.
     pub allowed: bool,
+    /// The provider was asked to end it.
+    pub ending: bool,
 }
 
-/// One movement of money; what is neither applied, unapplied nor back was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Disputed {
+    pub money: Money,
+    pub minor: i64,
+    pub how: Dispute,
+}
+
+/// One movement of money; what is neither applied, unapplied, back nor moved was kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Capture {
     pub came: i64,
@@ -85,11 +134,16 @@ pub struct Capture {
     pub unapplied: i64,
     /// What went back of each part.
     pub back: (i64, i64),
-    /// What refunds and voids gave back, as providers count.
+    /// What left, and where the last of it went.
+    pub moved: i64,
+    pub moved_to: Option<usize>,
+    pub when: Option<i64>,
+    /// What refunds and voids gave back, as providers count; and how much that was when it last came
+    /// or left.
     pub refunded: i64,
+    pub refunded_before: i64,
     /// What each reversal took of each part; nothing once it came back.
     pub reversals: BTreeMap<String, (i64, i64)>,
-    pub dispute: Option<(i64, Dispute)>,
 }
 
 /// A refund that we asked for; it holds its money until it is over.
@@ -99,6 +153,8 @@ pub struct Refund {
     pub applied: bool,
     pub minor: i64,
     pub asked: Asked,
+    /// When it was asked for.
+    pub since: i64,
     /// The provider's name for it.
     pub name: Option<String>,
 }
@@ -110,8 +166,8 @@ pub struct Proposal {
     pub pay: bool,
     pub by: u8,
     pub lapses_at: i64,
-    /// Nothing while it waits; else whether it was approved.
-    pub approved: Option<bool>,
+    /// Nothing while it waits; else whether it was approved, and by whom unless it lapsed.
+    pub verdict: Option<(bool, Option<u8>)>,
     pub on: Basis,
 }
 
@@ -119,6 +175,7 @@ pub struct Proposal {
 pub type Basis = (
     BTreeMap<Money, Capture>,
     BTreeMap<u8, Refund>,
+    BTreeMap<u8, Disputed>,
     Closure,
     bool,
     Vec<Stage>,
@@ -136,7 +193,7 @@ pub struct Decided {
 impl Attempt {
     pub fn new(account: Account, amount: i64, session_end: i64) -> Self {
         let stage = Stage::Doubtful;
-        let (named, allowed) = (false, false);
+        let (named, allowed, ending) = (false, false, false);
         Self {
             account,
             amount,
@@ -144,73 +201,25 @@ impl Attempt {
             stage,
             named,
             allowed,
+            ending,
         }
-    }
-}
-
-impl World {
-    /// What may have become of a request's end: the loop looked when it was due or somewhat later, and
-    /// after days each silence may have been told before the end or is told after it.
-    pub fn ends(
-        &self,
-        r: usize,
-        (before, now): (i64, i64),
-        (silent, rests): (bool, bool),
-    ) -> Vec<Self> {
-        let request = &self.requests[r];
-        let due = request.expiry_due().clamp(before, now);
-        let days = now >= request.expires_at + 72 * 3600;
-        let doubts = 1 << (request.attempts.len() * usize::from(days));
-        let mut ends = vec![];
-        for at in [before, due, now] {
-            for (silent, told) in
-                (0..doubts).flat_map(|told| [(silent, told), (silent || rests, told)])
-            {
-                let mut world = self.clone();
-                world.requests[r].silence(now, told);
-                world.requests[r].tick(silent, at);
-                ends.push(world);
-            }
-        }
-        ends
-    }
-
-    /// Attempt `n` of request `r` is known.
-    pub fn knows(&self, r: usize, n: usize) -> bool {
-        self.requests
-            .get(r)
-            .is_some_and(|request| n < request.attempts.len())
-    }
-
-    /// Request `r` is closed, and another stands for its order.
-    pub fn replaced(&self, r: usize) -> bool {
-        let stands = |(other, it): (usize, &Request)| {
-            let open = it.closure == Closure::Open || it.verified.is_some();
-            other != r && open && it.order == self.requests[r].order
-        };
-        let closed = self.requests[r].closure != Closure::Open;
-        closed && self.requests.iter().enumerate().any(stands)
-    }
-
-    /// What waited is tried again, in every order that may be (row C6).
-    pub fn retried(&self, r: usize) -> Vec<Self> {
-        let mut worlds = vec![];
-        for place in 0..self.requests[r].parked.len() {
-            let mut world = self.clone();
-            let (n, fact, _) = world.requests[r].parked.remove(place);
-            let account = world.requests[r].attempts[n].account;
-            if world.requests[r].went_back(account, &fact.said) {
-                worlds.extend(world.retried(r));
-            }
-        }
-        if worlds.is_empty() {
-            worlds.push(self.clone());
-        }
-        worlds
     }
 }
 
 impl Refund {
+    /// Asked for, and no more.
+    pub fn new(money: Money, applied: bool, minor: i64, since: i64) -> Self {
+        let (asked, name) = (Asked::Nobody, None);
+        Self {
+            money,
+            applied,
+            minor,
+            asked,
+            since,
+            name,
+        }
+    }
+
     /// It went back, or never will.
     pub fn over(&self) -> bool {
         self.asked == Asked::Over
@@ -220,16 +229,13 @@ impl Refund {
 impl Proposal {
     /// It waits for its decision.
     pub fn open(&self) -> bool {
-        self.approved.is_none()
+        self.verdict.is_none()
     }
 }
 
 impl Attempt {
     pub fn in_flight(&self) -> bool {
-        matches!(
-            self.stage,
-            Stage::Processing | Stage::Authorised | Stage::Unknown
-        )
+        self.stage.in_flight()
     }
 
     pub fn over(&self) -> bool {
@@ -238,10 +244,14 @@ impl Attempt {
 }
 
 impl Capture {
-    /// Its dispute stands like this, and some of it counts or counted.
-    pub fn disputed(&self, how: Dispute) -> bool {
-        let counts = self.applied > 0 || self.back.0 > 0;
-        counts && self.dispute.is_some_and(|dispute| dispute.1 == how)
+    /// Some of it counts or counted.
+    pub fn counts(&self) -> bool {
+        self.applied > 0 || self.back.0 > 0
+    }
+
+    /// What providers counted since it last came or left.
+    pub fn counted(&self) -> i64 {
+        self.refunded - self.refunded_before
     }
 
     /// This reversal was told before.
@@ -287,6 +297,20 @@ impl Request {
     pub fn at(&self, money: Money) -> Option<Money> {
         let first = self.aliases.get(&money).copied().unwrap_or(money);
         self.captures.contains_key(&first).then_some(first)
+    }
+
+    /// Money of which nothing is left here, and where it went.
+    pub fn gone(&self, money: Money) -> Option<(Money, usize)> {
+        let money = self.at(money)?;
+        let capture = &self.captures[&money];
+        let left = capture.moved_to?;
+        (capture.applied == 0 && capture.unapplied == 0).then_some((money, left))
+    }
+
+    /// A dispute about money stands like this.
+    pub fn disputed(&self, money: Money, how: Dispute) -> bool {
+        let mut all = self.disputes.values();
+        all.any(|dispute| dispute.money == money && dispute.how == how)
     }
 
     /// A capture that is known to be there.
@@ -348,14 +372,48 @@ impl Request {
         (self.captures.get(&money).map_or(0, part) - held).max(0)
     }
 
-    /// New money, or more of money that is known.
+    /// New money, or money that had left, or more of money that is known.
     pub fn came(&mut self, money: Money, minor: i64, applied: i64, fact: &Fact) {
         let capture = self.captures.entry(money).or_default();
-        capture.foreign = fact.twist == Twist::OtherCurrency;
-        capture.stray = fact.twist == Twist::OtherPayee;
-        capture.came += minor;
+        capture.foreign |= fact.twist == Twist::OtherCurrency;
+        capture.stray |= fact.twist == Twist::OtherPayee;
+        capture.when = capture.when.or(fact.when);
+        let returns = minor.min(capture.moved);
+        capture.moved -= returns;
+        capture.came += minor - returns;
         capture.applied += applied;
         capture.unapplied += minor - applied;
+        capture.moved_to = None;
+    }
+
+    /// All that waits of a movement of money leaves, with what is known about it.
+    pub fn leaves(&mut self, money: Money, to: usize) -> Transit {
+        let capture = self.capture(money);
+        let minor = std::mem::take(&mut capture.unapplied);
+        capture.moved += minor;
+        capture.moved_to = Some(to);
+        capture.refunded_before = capture.refunded;
+        let (when, refunded) = (capture.when, capture.refunded);
+        let reversals = capture.reversals.keys().cloned().collect();
+        self.emptied(money);
+        Transit {
+            to,
+            minor,
+            when,
+            refunded,
+            reversals,
+        }
+    }
+
+    /// What was known about money that came from elsewhere.
+    pub fn learns(&mut self, money: Money, told: Transit) {
+        let capture = self.capture(money);
+        let meanwhile = (told.refunded - capture.refunded_before).max(0);
+        capture.refunded += meanwhile;
+        capture.refunded_before = told.refunded;
+        for name in told.reversals {
+            capture.reversals.entry(name).or_default();
+        }
     }
 
     /// Money goes back out of both parts.
@@ -399,12 +457,107 @@ impl Request {
         kept
     }
 
-    /// How far a refund is; what was in doubt is so no more.
-    pub fn set_refund(&mut self, id: u8, asked: Asked) {
+    /// How far a refund is, and what the provider calls it; what was in doubt is so no more.
+    pub fn set_refund(&mut self, id: u8, asked: Asked, name: Option<&String>) {
         if asked != Asked::Doubtful {
             self.close("refund_uncertain", &format!("f{id}"));
         }
-        self.refunds.get_mut(&id).expect("asked for").asked = asked;
+        let refund = self.refunds.get_mut(&id).expect("asked for");
+        refund.asked = asked;
+        refund.name = name.cloned().or(refund.name.take());
+    }
+
+    /// Money goes back, never more than is there; what a refund of ours asks for out of its part first,
+    /// the rest out of the unapplied part.
+    pub fn take(&mut self, money: Money, minor: i64, applied_first: bool) -> (i64, i64) {
+        let capture = self.capture(money);
+        let first = match applied_first {
+            true => minor.min(capture.applied),
+            false => 0,
+        };
+        let unapplied = (minor - first).min(capture.unapplied);
+        let applied = match applied_first {
+            true => first,
+            false => (minor - unapplied).min(capture.applied),
+        };
+        self.go_back(money, (applied, unapplied));
+        (applied, unapplied)
+    }
+
+    /// A refund of ours went back, with `part` of its money.
+    pub fn ours_went(&mut self, id: u8, part: i64, name: Option<String>) -> i64 {
+        let refund = self.refunds[&id].clone();
+        let (applied, unapplied) = self.take(refund.money, part, refund.applied);
+        self.by_reversal(refund.money, name.or(refund.name), (applied, unapplied));
+        self.set_refund(id, Asked::Over, None);
+        if applied + unapplied != refund.minor {
+            self.contradicts(refund.money);
+        }
+        applied + unapplied
+    }
+
+    /// Money went back that nobody here asked for.
+    pub fn unasked_went(&mut self, money: Money, minor: i64, name: Option<String>) -> i64 {
+        let parts = self.take(money, minor, false);
+        self.by_reversal(money, name, parts);
+        parts.0 + parts.1
+    }
+
+    /// A person found out what nobody knew about a refund.
+    pub fn found(&mut self, about: &str, went: bool) -> bool {
+        let mut ids = self.refunds.keys().copied();
+        let id = ids.find(|id| format!("f{id}") == about);
+        let id = id.expect("a known refund");
+        let minor = self.refunds[&id].minor;
+        match went {
+            true => drop(self.ours_went(id, minor, None)),
+            false => self.answered(id, &Told::Declined),
+        }
+        true
+    }
+
+    /// What waited of a movement of money counts.
+    pub fn apply(&mut self, money: Money, minor: i64) {
+        let capture = self.capture(money);
+        capture.applied += minor;
+        capture.unapplied -= minor;
+    }
+
+    /// It does not count as paid any more, and what counted waits for a person.
+    pub fn revoke(&mut self) {
+        self.proved();
+        self.tell(
+            "payment.reversed",
+            self.verified.unwrap_or(0) - self.reversed,
+        );
+        (self.verified, self.decided, self.closure) = (None, None, Closure::Revoked);
+        let held = self.refunds.values_mut().filter(|refund| !refund.over());
+        held.for_each(|refund| refund.applied = false);
+        self.set_aside("verification_revoked");
+    }
+
+    /// What waited for its money for 15 minutes is told to a person (row C6).
+    pub fn give_up(&mut self, now: i64) {
+        let old = |(.., since): &mut (Money, Said, i64)| now - *since >= 900;
+        let over: Vec<_> = self.parked.extract_if(.., old).collect();
+        for (_, said, _) in over {
+            self.case("reversal_without_capture", said.about(), None);
+        }
+    }
+
+    /// A provider told this of money here before.
+    pub fn heard(&self, money: Money, said: &Said) -> bool {
+        let capture = &self.captures[&money];
+        let txn = said.txn().filter(|_| said.disputes());
+        let counted = matches!(said, Said::RefundedInAll(_, all) if *all <= capture.refunded);
+        let disputed = txn.is_some_and(|txn| self.disputes.contains_key(&txn));
+        capture.knows(said) || disputed || counted
+    }
+
+    /// A case is open.
+    pub fn asks(&self, kind: &'static str, about: &str) -> bool {
+        let case = (kind, about.to_owned(), None);
+        self.cases.get(&case).is_some_and(|open| *open)
     }
 
     /// It is paid.
@@ -441,6 +594,16 @@ impl Request {
         self.close("override_unsubstantiated", &about);
     }
 
+    /// The provider was asked to end an attempt, and has not.
+    pub fn cancel_pending(&self) -> bool {
+        self.attempts.iter().any(|a| a.ending && !a.over())
+    }
+
+    /// A refund of ours has no answer.
+    pub fn refund_pending(&self) -> bool {
+        self.refunds.values().any(|refund| !refund.over())
+    }
+
     /// Somebody must decide something.
     pub fn in_review(&self) -> bool {
         let proposed = self.proposal.as_ref().is_some_and(Proposal::open);
@@ -453,6 +616,7 @@ impl Request {
         (
             self.captures.clone(),
             self.refunds.clone(),
+            self.disputes.clone(),
             self.closure,
             self.verified.is_some(),
             stages,

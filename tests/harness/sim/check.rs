@@ -40,11 +40,21 @@ pub struct Shown {
     pub(super) label: String,
     bot_label: String,
     in_review: bool,
-    /// Applied, unapplied, and gone back, by the name of the money.
-    captures: BTreeMap<String, (i64, i64, i64)>,
+    cancel_pending: bool,
+    refund_pending: bool,
+    /// How far each attempt is.
+    attempts: Vec<String>,
+    /// Applied, unapplied, gone back and moved, by the name of the money.
+    captures: BTreeMap<String, Parts>,
     /// Open cases by kind, and what they are about.
     pub(super) cases: BTreeSet<(String, String)>,
 }
+
+/// Applied, unapplied, gone back and moved.
+type Parts = (i64, i64, i64, i64);
+
+/// Open cases of money of no request: kind, which money, and how much.
+pub type InSuspense = BTreeSet<(String, String, String)>;
 
 /// What was heard about a request: the message, with the amount of a reversal, and how often.
 pub type Heard = BTreeMap<(String, i64), u32>;
@@ -121,6 +131,8 @@ pub async fn show(
         "applied",
         "unapplied",
         "returned",
+        "cancel_pending",
+        "refund_pending",
     ] {
         if row[member] != full[member] {
             return fails(
@@ -130,6 +142,9 @@ pub async fn show(
         }
     }
 
+    // That a registration is in doubt is written down sooner or later.
+    let state = |state: &Value| text(state).replace("uncertain", "started");
+    let attempts = full["attempts"].as_array().into_iter().flatten();
     let (_, cases) = get(ledger, "operator", "/v1/exceptions?state=open&limit=100").await;
     let of_request = cases["exceptions"].as_array().into_iter().flatten();
     let of_request = of_request.filter(|case| case["payment_request_id"] == id);
@@ -139,6 +154,9 @@ pub async fn show(
         label,
         bot_label,
         in_review,
+        cancel_pending: full["cancel_pending"] == true,
+        refund_pending: full["refund_pending"] == true,
+        attempts: attempts.map(|attempt| state(&attempt["state"])).collect(),
         captures: captures(ledger, id).await?,
         cases: cases.collect(),
     })
@@ -166,6 +184,36 @@ pub fn heard(ledger: &Ledger, id: &str) -> Heard {
     heard
 }
 
+/// What each merchant is shown of money of no request.
+pub async fn suspense(ledger: &Ledger, names: &Names) -> Result<InSuspense, Failure> {
+    let mut found = InSuspense::new();
+    for who in ["operator", "stall"] {
+        let (_, cases) = get(ledger, who, "/v1/exceptions?state=open&limit=200").await;
+        for row in cases["exceptions"].as_array().into_iter().flatten() {
+            if !row["payment_request_id"].is_null() {
+                if who == "stall" {
+                    let promise = "a merchant is told nothing of another's (row G6)";
+                    return fails(promise, row.to_string());
+                }
+                continue;
+            }
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let about = plain(names, "", &text(&row["about"]));
+            found.insert((text(&row["kind"]), about, text(&row["money"]["minor"])));
+        }
+    }
+    Ok(found)
+}
+
+/// What a world says otherwise of money of no request.
+pub fn suspense_differs(world: &World, shown: &InSuspense) -> Option<String> {
+    let open = world.suspense.iter().filter(|(_, it)| it.found.is_none());
+    let open =
+        open.map(|(money, it)| (it.kind.to_owned(), money.to_string(), it.minor.to_string()));
+    let expected: InSuspense = open.collect();
+    (expected != *shown).then(|| format!("of no request: expected {expected:?}, shown {shown:?}"))
+}
+
 /// Version of the last event of a request.
 pub async fn version(ledger: &Ledger, id: &str) -> Option<Version> {
     let stream = StreamId::payment_request(&PaymentRequestId::parse(id).unwrap());
@@ -174,7 +222,7 @@ pub async fn version(ledger: &Ledger, id: &str) -> Option<Version> {
 }
 
 /// Every unit of captured money is in one place, and nothing else is.
-async fn captures(ledger: &Ledger, id: &str) -> Result<BTreeMap<String, (i64, i64, i64)>, Failure> {
+async fn captures(ledger: &Ledger, id: &str) -> Result<BTreeMap<String, Parts>, Failure> {
     let stream = StreamId::payment_request(&PaymentRequestId::parse(id).unwrap());
     let log = &ledger.outside.store;
     let read = log.read_stream(&stream, Version::FIRST, 1_000).await;
@@ -195,7 +243,7 @@ async fn captures(ledger: &Ledger, id: &str) -> Result<BTreeMap<String, (i64, i6
             return fails("money is in one place", format!("{key}: {capture:?}"));
         }
         let name = format!("{}/{}", key.account, key.transaction);
-        found.insert(name, parts);
+        found.insert(name, (parts.0, parts.1, parts.2, capture.moved));
     }
     Ok(found)
 }
@@ -207,21 +255,27 @@ pub fn first_difference(
     world: &World,
     shown: &[Shown],
     heard: &[Heard],
-    late: bool,
+    (late, troubled): (bool, bool),
 ) -> Option<String> {
     for (r, request) in world.requests.iter().enumerate() {
         let captures = request.captures.iter().map(|(money, capture)| {
             let back = capture.back.0 + capture.back.1;
-            (
-                money.to_string(),
-                (capture.applied, capture.unapplied, back),
-            )
+            let parts = (capture.applied, capture.unapplied, back, capture.moved);
+            (money.to_string(), parts)
         });
         let open = request.cases.iter().filter(|(_, open)| **open);
         let expected = Shown {
             label: request.label().to_owned(),
             bot_label: request.bot_label().to_owned(),
             in_review: request.in_review(),
+            // After a crash it may have been written down, and never asked for.
+            cancel_pending: request.cancel_pending() || (troubled && shown[r].cancel_pending),
+            refund_pending: request.refund_pending(),
+            attempts: request
+                .attempts
+                .iter()
+                .map(|a| a.stage.shown().to_owned())
+                .collect(),
             captures: captures.collect(),
             cases: open
                 .map(|((kind, about, _), _)| ((*kind).to_owned(), about.clone()))

@@ -10,20 +10,19 @@ use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::web::Data;
 use adapters::http_out::CallableUrls;
-use adapters::keys::{Argon2Passwords, MemoryEvidence, MemoryKeyring};
+use adapters::keys::{MemoryEvidence, MemoryKeyring};
 use adapters::memory::{
     FaultyEventStore, ManualClock, MemoryEventStore, MemoryOps, MemoryViewStore, SeededEntropy,
 };
+use api::admin::operators::OperatorCommand;
 use api::admin::{AdminCommand, execute};
 use api::app::App;
 use api::app::configuration::apply_configuration;
 use api::app::context::Context;
 use api::app::directory::CallerDirectory;
-use api::app::error::AppError;
 use api::app::links::Links;
 use api::app::recorder::Recorder;
 use api::app::registry::{Provider, Registry};
-use api::app::requests::Executed;
 use api::app::subscribers::NewSubscriber;
 use api::config::Settings;
 use api::http::state::HttpState;
@@ -31,18 +30,19 @@ use api::http::{configure, guard};
 use api::telemetry::figures;
 use api::work::supervise::{Stopper, stopper};
 use api::work::{Health, apply_notifications, deliver, expire, follow_clients, look_up};
+use api::work::{overrides, refund, transfers};
 use async_trait::async_trait;
+use domain::access::password::Password;
 use domain::access::role::Role;
 use domain::checkout::LinkKey;
 use domain::config::MerchantConfig;
 use domain::digest::InstanceKey;
-use domain::ids::{AccountSlug, ClientId, KeyId, MerchantId};
-use domain::ids::{PaymentRequestId, ScenarioId, SubscriberId};
-use domain::payment::Command;
+use domain::ids::{AccountSlug, ClientId, KeyId, MerchantId, OperatorId};
+use domain::ids::{ScenarioId, SubscriberId};
 use domain::payment::evidence::Mode;
 use domain::ports::{
-    Clock, EventStore, Filter, HttpOut, OutAnswer, OutError, OutRequest, ProviderApi, Secret,
-    SecretPurpose, Secrets,
+    Clock, EventStore, Filter, HttpOut, OutAnswer, OutError, OutRequest, PasswordError, Passwords,
+    ProviderApi, RefundApi, Secret, SecretPurpose, Secrets,
 };
 use domain::record::Recorded;
 use domain::stream::Category;
@@ -60,13 +60,18 @@ use crate::quiet_provider::SECRET;
 
 /// When every history begins.
 pub const START: i64 = 1_800_000_000;
-/// Who calls.
-pub const CLIENTS: [(&str, Role); 4] = [
-    ("backend", Role::Backend),
-    ("bot", Role::Bot),
-    ("bot-2", Role::Bot),
-    ("operator", Role::Operator),
+/// Who calls: of which merchant, and what they may do.
+const CLIENTS: [(&str, &str, Role); 5] = [
+    ("backend", "shop", Role::Backend),
+    ("bot", "shop", Role::Bot),
+    ("bot-2", "shop", Role::Bot),
+    ("operator", "shop", Role::Operator),
+    ("stall", "stall", Role::Operator),
 ];
+/// The persons of the shop.
+const PERSONS: [&str; 2] = ["anna", "boris"];
+/// The password of each of them.
+pub const PASSWORD: &str = "correct horse battery";
 
 /// So many times a task is polled without an effect before it counts as waiting.
 const YIELDS: usize = 12;
@@ -89,6 +94,7 @@ pub struct Outside {
     pub store: Arc<FaultyEventStore>,
     /// The providers.
     pub bank: Arc<Mutex<Bank>>,
+    log: Arc<MemoryEventStore>,
     /// What the subscriber received, once per id.
     pub received: Arc<Mutex<BTreeSet<Message>>>,
     keyring: Arc<MemoryKeyring>,
@@ -100,7 +106,6 @@ pub struct Outside {
 
 /// What a crash takes away.
 struct Process {
-    app: Arc<App>,
     fuse: Arc<Fuse>,
     call: Call,
     loops: Vec<JoinHandle<()>>,
@@ -115,30 +120,37 @@ pub struct Ledger {
     process: Process,
     starts: u64,
     tokens: BTreeMap<&'static str, String>,
+    roles: [Role; 2],
 }
 
-/// The shop of every history.
-pub fn shop() -> MerchantId {
-    MerchantId::parse("shop").unwrap()
+fn merchant(name: &str) -> MerchantId {
+    MerchantId::parse(name).unwrap()
 }
 
-fn config() -> MerchantConfig {
-    let account = |account: Account| {
-        let (minimum, look_up) = match account {
-            Account::Main => ("signed", true),
-            Account::Strict => ("looked_up", true),
-            Account::Blind => ("signed", false),
-        };
-        json!({
-            "account": account.name(), "provider": "sim", "minimum": minimum, "look_up": look_up,
-            "mode": "test", "payee": "shop",
-        })
+/// The other merchant of every history has an account, and sells nothing.
+fn of_stall() -> MerchantConfig {
+    let account = account(Account::Stall);
+    serde_json::from_value(json!({ "merchant": "stall", "accounts": [account] })).unwrap()
+}
+
+fn account(account: Account) -> Value {
+    let (minimum, look_up) = match account {
+        Account::Main | Account::Stall => ("signed", true),
+        Account::Strict => ("looked_up", true),
+        Account::Blind => ("signed", false),
     };
+    json!({
+        "account": account.name(), "provider": "sim", "minimum": minimum, "look_up": look_up,
+        "mode": "test", "payee": "shop",
+    })
+}
+
+fn of_shop() -> MerchantConfig {
     let scenario = |scenario: Scenario| {
         json!({
             "id": scenario.name(), "currencies": ["AMD"], "amount_minor_min": "10",
             "amount_minor_max": "1000000", "life_s_max": 86_400,
-            "accounts": Account::ALL.map(Account::name),
+            "accounts": Account::OF_SHOP.map(Account::name),
             "partial": if scenario.accumulates() { "accumulate" } else { "reject_to_review" },
             "tolerance_minor": scenario.tolerance().to_string(),
             "auto_accept_on_time": scenario.accepts_late(),
@@ -148,7 +160,7 @@ fn config() -> MerchantConfig {
             },
         })
     };
-    let (accounts, scenarios) = (Account::ALL.map(account), Scenario::ALL.map(scenario));
+    let (accounts, scenarios) = (Account::OF_SHOP.map(account), Scenario::ALL.map(scenario));
     serde_json::from_value(
         json!({ "merchant": "shop", "accounts": accounts, "scenarios": scenarios }),
     )
@@ -158,7 +170,7 @@ fn config() -> MerchantConfig {
 impl Outside {
     async fn new(seed: u64) -> Self {
         let entropy = Arc::new(SeededEntropy::new(seed, "keys"));
-        let log = MemoryEventStore::new(uuid::Uuid::from_u128(7), 0);
+        let log = Arc::new(MemoryEventStore::new(uuid::Uuid::from_u128(7), 0));
         let keyring = Arc::new(MemoryKeyring::new(entropy.clone()));
         for account in Account::ALL {
             let purpose = SecretPurpose::ProviderInbound(account.name().to_owned());
@@ -168,7 +180,8 @@ impl Outside {
                 valid_from: Timestamp::from_seconds(0),
                 valid_until: None,
             };
-            keyring.set(&shop(), &purpose, secret).await.unwrap();
+            let of = merchant(account.merchant());
+            keyring.set(&of, &purpose, secret).await.unwrap();
         }
         let views = Arc::new(MemoryViewStore::new());
         for view in projections::views::all() {
@@ -182,7 +195,7 @@ impl Outside {
         let (now, noted) = (clock.clone(), bank.clone());
         // Below the faults, so that it sees what is written whatever the callers learn.
         let witness = FusedStore {
-            inner: Arc::new(log),
+            inner: log.clone(),
             fuse: Arc::default(),
             written: Box::new(move |stream, first| {
                 if first && stream.category() == Category::Notification {
@@ -195,6 +208,7 @@ impl Outside {
             clock,
             store: Arc::new(FaultyEventStore::new(Arc::new(witness))),
             bank,
+            log,
             received: Arc::default(),
             evidence: Arc::new(MemoryEvidence::new(keyring.clone(), entropy)),
             keyring,
@@ -213,13 +227,14 @@ impl Outside {
             written: Box::new(|_, _| {}),
         });
         let provider = |account: Account| {
-            let desk = Desk {
+            let desk = Arc::new(Desk {
                 account,
                 bank: self.bank.clone(),
                 fuse: fuse.clone(),
                 clock: self.clock.clone(),
-            };
-            let api = (account != Account::Blind).then(|| Arc::new(desk) as Arc<dyn ProviderApi>);
+                log: self.log.clone(),
+            });
+            let api = (account != Account::Blind).then(|| desk.clone() as Arc<dyn ProviderApi>);
             let name = AccountSlug::parse(account.name()).unwrap();
             (
                 name,
@@ -227,7 +242,7 @@ impl Outside {
                     inbound: Arc::new(FactsInbound),
                     api,
                     pay_origins: vec!["https://pay.example".to_owned()],
-                    refunds: None,
+                    refunds: Some(desk as Arc<dyn RefundApi>),
                     pace: Arc::default(),
                 },
             )
@@ -248,10 +263,13 @@ impl Outside {
             recorder,
             evidence: self.evidence.clone(),
             secrets: self.keyring.clone(),
-            passwords: Arc::new(Argon2Passwords::cheap(entropy)),
+            passwords: Arc::new(Openly),
             views: self.views.clone(),
             ops: self.ops.clone(),
-            registry: Registry::new(vec![config()], Account::ALL.map(provider).into()),
+            registry: Registry::new(
+                vec![of_shop(), of_stall()],
+                Account::ALL.map(provider).into(),
+            ),
             links: Links::new(
                 LinkKey::new(InstanceKey::new([8; 32])),
                 "https://ledger.example",
@@ -283,6 +301,12 @@ impl Outside {
         let (a, h, s) = each();
         loops.push(tokio::spawn(expire::run(a, h, s)));
         let (a, h, s) = each();
+        loops.push(tokio::spawn(refund::run(a, h, s)));
+        let (a, h, s) = each();
+        loops.push(tokio::spawn(transfers::run(a, h, s)));
+        let (a, h, s) = each();
+        loops.push(tokio::spawn(overrides::run(a, h, s)));
+        let (a, h, s) = each();
         let http = Arc::new(Listener {
             fuse: fuse.clone(),
             received: self.received.clone(),
@@ -293,6 +317,8 @@ impl Outside {
         let mut settings = Settings::default();
         settings.limits.client_requests_per_s = 1_000_000;
         settings.limits.address_requests_per_s = 1_000_000;
+        settings.limits.operator_sign_ins_per_min = 1_000_000;
+        settings.limits.address_sign_ins_per_min = 1_000_000;
         let state = HttpState::new(app.clone(), directory, health, figures(), &settings);
         let http = actix_web::App::new()
             .app_data(Data::from(Arc::new(state)))
@@ -309,12 +335,29 @@ impl Outside {
             })
         });
         Process {
-            app,
             fuse,
             call,
             loops,
             _stoppers: (stopper, views_stop),
         }
+    }
+}
+
+/// Passwords that nobody hides: a hash would be made on another thread, at a time of its own.
+struct Openly;
+
+#[async_trait]
+impl Passwords for Openly {
+    async fn hash(&self, password: &Password) -> Result<String, PasswordError> {
+        Ok(String::from_utf8_lossy(password.as_bytes()).into_owned())
+    }
+
+    async fn matches(
+        &self,
+        password: &Password,
+        hash: Option<&str>,
+    ) -> Result<bool, PasswordError> {
+        Ok(hash.is_some_and(|hash| hash.as_bytes() == password.as_bytes()))
     }
 }
 
@@ -364,15 +407,16 @@ impl Ledger {
         let outside = Outside::new(seed).await;
         let bare = outside.app(0, &Arc::default());
         let context = Context::job("start");
-        apply_configuration(&bare.recorder, &context, &config())
-            .await
-            .unwrap();
+        for config in [of_shop(), of_stall()] {
+            let applied = apply_configuration(&bare.recorder, &context, &config);
+            applied.await.unwrap();
+        }
         let mut tokens = BTreeMap::new();
-        for (name, role) in CLIENTS {
-            let scenarios = Scenario::ALL.iter();
+        for (name, of, role) in CLIENTS {
+            let scenarios = Scenario::ALL.iter().filter(|_| of == "shop");
             let command = AdminCommand::ClientCreate {
                 id: ClientId::parse(name).unwrap(),
-                merchant: shop(),
+                merchant: merchant(of),
                 role,
                 scenarios: scenarios
                     .map(|s| ScenarioId::parse(s.name()).unwrap())
@@ -388,9 +432,24 @@ impl Ledger {
             SubscriberId::parse("listener").unwrap(),
             "https://listener.example/".to_owned(),
         );
-        bare.add_subscriber(&shop(), &context, subscriber)
+        bare.add_subscriber(&merchant("shop"), &context, subscriber)
             .await
             .unwrap();
+        let (role, mode) = (Role::Operator, Mode::Test);
+        for name in PERSONS {
+            let (id, merchant) = (OperatorId::parse(name).unwrap(), merchant("shop"));
+            let create = OperatorCommand::Create {
+                id: id.clone(),
+                merchant,
+                role,
+                mode,
+            };
+            let password = PASSWORD.to_owned();
+            for command in [create, OperatorCommand::Password { id, password }] {
+                let command = AdminCommand::Operator(command);
+                execute(&bare, &context, command).await.unwrap();
+            }
+        }
         let process = outside.process(1).await;
         Self {
             bare,
@@ -398,6 +457,7 @@ impl Ledger {
             process,
             starts: 1,
             tokens,
+            roles: [role; 2],
         }
     }
 
@@ -411,19 +471,31 @@ impl Ledger {
         &self.bare
     }
 
-    /// One command to a request, straight to the use-cases. `None` when the process died before it
-    /// answered.
-    pub async fn execute(
-        &self,
-        id: &PaymentRequestId,
-        command: &Command,
-    ) -> Option<Result<Executed, AppError>> {
-        let context = Context::job("people");
-        let app = self.process.app.clone();
-        self.answer(Box::pin(
-            async move { app.execute(id, &context, command).await },
-        ))
-        .await
+    /// The name of a person of the shop, who may do from here on what the role may.
+    pub async fn person(&mut self, number: u8, role: Role) -> &'static str {
+        let place = usize::from(number) % PERSONS.len();
+        if self.roles[place] != role {
+            let id = OperatorId::parse(PERSONS[place]).unwrap();
+            let command = || {
+                AdminCommand::Operator(OperatorCommand::Grant {
+                    id: id.clone(),
+                    role,
+                })
+            };
+            let (bare, context) = (self.bare.clone(), Context::job("people"));
+            loop {
+                let granted = execute(&bare, &context, command());
+                let done = self.answer(Box::pin(granted)).await;
+                match done {
+                    Some(Ok(_)) => break,
+                    Some(Err(_)) => self.settle().await,
+                    None => self.restart().await,
+                }
+            }
+            self.roles[place] = role;
+            self.drain().await;
+        }
+        PERSONS[place]
     }
 
     /// Its power.
@@ -475,13 +547,12 @@ impl Ledger {
         self.process.loops.iter().any(JoinHandle::is_finished)
     }
 
-    /// One HTTP request by a client, or by a provider without a token. `None` when the process died
+    /// One HTTP request by a client or with the token of a session, or by a provider without either. `None` when the process died
     /// before it answered.
     pub async fn call(&self, who: Option<&str>, request: TestRequest) -> Option<(u16, Value)> {
-        let request = match who {
-            Some(who) => {
-                request.insert_header(("authorization", format!("Bearer {}", self.tokens[who])))
-            }
+        let bearer = who.map(|who| format!("Bearer {}", self.tokens.get(who).map_or(who, |t| t)));
+        let request = match bearer {
+            Some(bearer) => request.insert_header(("authorization", bearer)),
             None => request,
         };
         self.answer((self.process.call)(request)).await

@@ -2,9 +2,12 @@
 //! messages of providers, time, crashes and failing stores, as plans that can be written down,
 //! shrunk and run again.
 
+mod acts;
 pub mod bank;
 pub mod books;
 pub mod check;
+mod creates;
+mod draw;
 pub mod fuse;
 pub mod ledger;
 mod people;
@@ -13,3 +16,4 @@ pub mod plan;
 pub mod run;
 pub mod shrink;
 pub mod words;
+mod worlds;

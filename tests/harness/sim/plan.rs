@@ -1,10 +1,9 @@
-//! Plans: lists of steps, drawn from a seed, written as JSON, and the only input of a history.
+//! Plans: lists of steps, drawn from a seed (`draw`), written as JSON, and the only input of a history.
 
 use serde::{Deserialize, Serialize};
 
 use super::bank::Registers;
 use super::words::{Account, How, Said, Scenario, Twist};
-use crate::world::Dice;
 
 /// A whole history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +101,39 @@ pub enum Act {
     Cancel {
         /// Which.
         request: u8,
+        /// The provider ends what it is asked to end, from here on.
+        #[serde(default)]
+        ends: bool,
+    },
+    /// A bot makes another request from a quote.
+    Requote {
+        /// Which of the quotes.
+        quote: u8,
+        /// Replace an open request.
+        supersede: bool,
+    },
+    /// A provider tells of an order that no attempt of ours made.
+    Stray {
+        /// Which order.
+        order: u8,
+        /// Where.
+        account: Account,
+        /// What it says.
+        said: Said,
+        /// When.
+        when: When,
+        /// It names a request of another merchant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        names: Option<u8>,
+        /// The provider says so when it is asked.
+        kept: bool,
+    },
+    /// A person finds what money of no request is.
+    Find {
+        /// Which of that money.
+        money: u8,
+        /// What it is.
+        how: How,
     },
     /// Its client passes on a customer's message.
     Notice {
@@ -197,399 +229,15 @@ pub enum Act {
 }
 
 /// What becomes of the one call for a refund.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Call {
-    /// Nobody calls yet.
-    None,
     /// The provider has it, as its reversal of this number.
     Named(u8),
     /// It says no.
     Declined,
-    /// Its answer is lost.
+    /// It never hears of it, and nobody knows.
+    #[default]
     Lost,
-}
-
-/// What a plan is drawn from: how often each kind of thing happens in it.
-struct Mood {
-    dice: Dice,
-    troubles: u64,
-    twists: u64,
-    /// People decide things.
-    people: bool,
-    refunds: u8,
-    /// What is due for each request so far, and the attempts.
-    due: Vec<i64>,
-    commands: u16,
-    messages: u16,
-    /// Transactions so far, with their request, attempt and amount.
-    captured: Vec<(u8, u8, u8, i64)>,
-    txn: u8,
-    /// What may well follow from what happened.
-    next: Vec<Act>,
-}
-
-impl Plan {
-    /// The plan of a seed.
-    pub fn of(seed: u64) -> Self {
-        let dice = Dice::new(seed.wrapping_mul(0x9e37_79b9).wrapping_add(17));
-        let troubles = [0, 0, 4, 12][dice.below(4) as usize];
-        let twists = [0, 5, 20][dice.below(3) as usize];
-        let people = dice.below(3) > 0;
-        let (due, captured) = (vec![], vec![]);
-        let mut mood = Mood {
-            dice,
-            troubles,
-            twists,
-            people,
-            refunds: 0,
-            due,
-            commands: 0,
-            messages: 0,
-            captured,
-            txn: 0,
-            next: vec![],
-        };
-        let length = 6 + mood.dice.below(30);
-        let mut steps = vec![mood.create(), mood.attempt()];
-        steps.extend((0..length).map(|_| mood.act()));
-        let steps = steps.into_iter().map(|act| Step {
-            trouble: mood.trouble(),
-            act,
-        });
-        Self {
-            seed,
-            steps: steps.collect(),
-        }
-    }
-}
-
-impl Mood {
-    fn one<T: Copy>(&self, of: &[T]) -> T {
-        of[self.dice.below(of.len() as u64) as usize]
-    }
-
-    fn chance(&self, percent: u64) -> bool {
-        self.dice.below(100) < percent
-    }
-
-    fn request(&self) -> u8 {
-        self.dice.below(self.due.len() as u64) as u8
-    }
-
-    fn act(&mut self) -> Act {
-        if !self.next.is_empty() && self.chance(60) {
-            return self.next.remove(0);
-        }
-        let act = self.anything();
-        self.foresee(&act);
-        act
-    }
-
-    /// Some things follow from others more often than chance would have it.
-    fn foresee(&mut self, act: &Act) {
-        let next = match act {
-            Act::Propose { request, by, .. } => Act::Decide {
-                request: *request,
-                approve: self.chance(85),
-                by: if self.chance(25) { *by } else { 1 - by },
-            },
-            Act::Refund {
-                request,
-                capture,
-                applied,
-                ..
-            } if self.chance(40) => Act::Refund {
-                request: *request,
-                capture: *capture,
-                applied: *applied,
-                minor: Some(self.due[usize::from(*request)]),
-                call: Call::None,
-            },
-            Act::Refund {
-                request,
-                call: Call::Named(number),
-                minor,
-                ..
-            } => {
-                let Some(of) = self.captured.iter().find(|of| of.0 == *request).copied() else {
-                    return;
-                };
-                let minor = minor.unwrap_or(of.3);
-                self.told(of, Said::Refunded(of.2, minor, Some(*number)))
-            }
-            Act::Happen { said, .. } => {
-                let txn = said.txn().unwrap_or_default();
-                let Some(of) = self.captured.iter().find(|of| of.2 == txn).copied() else {
-                    return;
-                };
-                match said {
-                    Said::DisputeOpened(..) if self.chance(50) => {
-                        self.told(of, Said::DisputeLost(txn))
-                    }
-                    Said::DisputeOpened(..) => self.told(of, Said::DisputeWon(txn)),
-                    Said::Refunded(_, _, Some(id)) | Said::Voided(_, id) if self.chance(30) => {
-                        self.told(of, Said::RefundFailed(txn, *id))
-                    }
-                    Said::Captured(..) if self.due.len() > 1 && self.chance(12) => {
-                        let other = (of.0 + 1) % self.due.len() as u8;
-                        self.commands += 1;
-                        self.next.push(Act::Attempt {
-                            request: other,
-                            account: Account::Main,
-                            registers: Registers::Well,
-                        });
-                        self.told((other, 0, txn, of.3), Said::Captured(txn, of.3))
-                    }
-                    Said::Captured(..) if self.people && self.chance(15) => Act::Resolve {
-                        request: of.0,
-                        case: 0,
-                        how: self.one(&[How::Accept, How::Accept, How::Refund(0), How::Keep]),
-                    },
-                    _ => return,
-                }
-            }
-            _ => return,
-        };
-        self.refunds += u8::from(matches!(next, Act::Refund { .. }));
-        self.next.push(next);
-    }
-
-    /// A provider tells of money that came.
-    fn told(&mut self, (request, attempt, ..): (u8, u8, u8, i64), said: Said) -> Act {
-        self.messages += 1;
-        Act::Happen {
-            request,
-            attempt,
-            said,
-            twist: Twist::Plain,
-            when: When::Ago(0),
-            told: true,
-            kept: true,
-        }
-    }
-
-    fn anything(&mut self) -> Act {
-        match self.dice.below(100) {
-            0..8 if self.due.len() < 3 => self.create(),
-            0..22 => self.attempt(),
-            22..26 => self.precheck(),
-            26..30 => {
-                self.commands += 1;
-                Act::Cancel {
-                    request: self.request(),
-                }
-            }
-            30..34 => {
-                self.commands += 1;
-                Act::Notice {
-                    request: self.request(),
-                }
-            }
-            34..38 => Act::Again {
-                command: self.dice.below(u64::from(self.commands) + 1) as u16,
-            },
-            38..50 if self.messages > 0 => {
-                let message = self.dice.below(u64::from(self.messages)) as u16;
-                Act::Deliver {
-                    message,
-                    anew: self.chance(70),
-                }
-            }
-            50..66 => Act::Wait {
-                seconds: self.one(&[7, 20, 40, 110, 307, 640, 1_207, 3_611, 90_000, 270_000]),
-            },
-            66..70 => Act::Silence {
-                silent: self.chance(50),
-            },
-            70..84 if self.people => self.person(),
-            _ => self.happen(),
-        }
-    }
-
-    fn create(&mut self) -> Act {
-        self.commands += 1;
-        let minor = self.one(&[100, 1_000, 1_500]);
-        self.due.push(minor);
-        Act::Create {
-            key: if self.chance(5) { 0 } else { self.commands },
-            order: self.dice.below(2) as u8,
-            scenario: self.one(&Scenario::ALL),
-            minor,
-            life_s: self.one(&[60, 600, 3_600]),
-            supersede: self.chance(40),
-            by_bot: self.chance(50),
-        }
-    }
-
-    fn attempt(&mut self) -> Act {
-        self.commands += 1;
-        use Registers::{AnswerLost, Refuses, RequestLost, Well};
-        Act::Attempt {
-            request: self.request(),
-            account: self.one(&[
-                Account::Main,
-                Account::Main,
-                Account::Main,
-                Account::Strict,
-                Account::Blind,
-            ]),
-            registers: self.one(&[
-                Well,
-                Well,
-                Well,
-                Well,
-                Well,
-                Well,
-                Refuses,
-                AnswerLost,
-                RequestLost,
-            ]),
-        }
-    }
-
-    fn precheck(&mut self) -> Act {
-        self.commands += 1;
-        let (request, attempt) = (self.request(), self.dice.below(2) as u8);
-        Act::Precheck {
-            request,
-            attempt,
-            minor: self.chance(30).then_some(77),
-        }
-    }
-
-    fn person(&mut self) -> Act {
-        let (request, by) = (self.request(), self.dice.below(2) as u8);
-        let number = self.dice.below(3) as u8;
-        let call = self.one(&[
-            Call::None,
-            Call::Named(number),
-            Call::Named(number),
-            Call::Declined,
-            Call::Lost,
-        ]);
-        match self.dice.below(10) {
-            0..3 => {
-                self.refunds += 1;
-                let due = self.due[usize::from(request)];
-                Act::Refund {
-                    request,
-                    capture: self.dice.below(3) as u8,
-                    applied: self.chance(70),
-                    minor: self.one(&[None, Some(due), Some(due / 2), Some(10), Some(due + 1)]),
-                    call,
-                }
-            }
-            3 if self.refunds > 0 => Act::Answer {
-                refund: self.dice.below(u64::from(self.refunds)) as u8,
-                call,
-            },
-            3..7 => Act::Resolve {
-                request,
-                case: self.dice.below(4) as u8,
-                how: self.one(&[How::Accept, How::Refund(0), How::Keep, How::Dismiss]),
-            },
-            7..=9 if self.chance(70) => Act::Propose {
-                request,
-                pay: self.chance(60),
-                by,
-            },
-            _ => Act::Decide {
-                request,
-                approve: self.chance(80),
-                by,
-            },
-        }
-    }
-
-    fn happen(&mut self) -> Act {
-        let (mut request, mut attempt) = (self.request(), self.dice.below(3) as u8);
-        let due = self.due[usize::from(request)];
-        let said = match self.dice.below(100) {
-            0..40 => {
-                if !(self.chance(8) && self.txn > 0) {
-                    self.txn += 1;
-                }
-                let minor = self.one(&[
-                    due,
-                    due,
-                    due,
-                    due / 2,
-                    due / 2,
-                    due + 1,
-                    due - 2,
-                    due + 50,
-                    5,
-                ]);
-                self.captured.push((request, attempt, self.txn, minor));
-                Said::Captured(self.txn, minor)
-            }
-            40..70 if !self.captured.is_empty() => {
-                let (r, n, txn, minor) = self.one(&self.captured.clone());
-                (request, attempt) = (r, n);
-                let id = self.dice.below(3) as u8;
-                let part = self.one(&[minor, minor / 2, 10, minor + 1]);
-                match self.dice.below(10) {
-                    0..3 => Said::Refunded(txn, part, Some(id).filter(|_| self.chance(95))),
-                    3 => Said::RefundedInAll(txn, part),
-                    4 => Said::Voided(txn, id),
-                    5 => Said::RefundFailed(txn, id),
-                    6 | 7 => Said::DisputeOpened(txn, self.chance(50).then_some(part)),
-                    8 => Said::DisputeWon(txn),
-                    _ => Said::DisputeLost(txn),
-                }
-            }
-            70..78 => Said::Processing,
-            78..81 => Said::Authorised,
-            81..84 => Said::Unknown,
-            84..87 => Said::Registered,
-            87..90 => Said::SessionExpired,
-            _ => Said::Declined,
-        };
-        use Twist::{AliasOf, ForeignAttempt, LiveMoney, NoAmount, OtherCurrency};
-        use Twist::{OtherOrder, OtherPayee, Plain};
-        let odd = matches!(said, Said::Captured(..)) && self.chance(self.twists);
-        let alias = AliasOf(self.dice.below(u64::from(self.txn) + 1) as u8);
-        let odds = [
-            OtherPayee,
-            OtherCurrency,
-            OtherOrder,
-            LiveMoney,
-            NoAmount,
-            ForeignAttempt,
-            alias,
-        ];
-        let twist = if odd { self.one(&odds) } else { Plain };
-        let told = self.chance(75);
-        self.messages += u16::from(told);
-        let when = self.one(&[
-            When::Ago(0),
-            When::Ago(0),
-            When::Ago(0),
-            When::Ago(900),
-            When::Unsaid,
-        ]);
-        let kept = twist != ForeignAttempt && self.chance(90);
-        Act::Happen {
-            request,
-            attempt,
-            said,
-            twist,
-            when,
-            told,
-            kept,
-        }
-    }
-
-    fn trouble(&self) -> Option<Trouble> {
-        use Fault::{Full, NotApplied, Passes, ReplyLost, RequestLost};
-        if !self.chance(self.troubles) {
-            return None;
-        }
-        if self.chance(70) {
-            return Some(Trouble::Crash(1 + self.dice.below(12) as u32));
-        }
-        let faults = 1 + self.dice.below(3);
-        let fault = |_| self.one(&[ReplyLost, RequestLost, NotApplied, Full, Passes]);
-        Some(Trouble::Store((0..faults).map(fault).collect()))
-    }
+    /// It has it, under this number, and its answer is lost.
+    AnswerLost(u8),
 }

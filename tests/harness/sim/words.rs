@@ -14,11 +14,23 @@ pub enum Account {
     Strict,
     /// Signed messages suffice, and it cannot be asked.
     Blind,
+    /// Another merchant's, and otherwise like the first.
+    Stall,
 }
 
 impl Account {
-    /// Every account.
-    pub const ALL: [Self; 3] = [Self::Main, Self::Strict, Self::Blind];
+    /// Every account, those of the shop first.
+    pub const ALL: [Self; 4] = [Self::Main, Self::Strict, Self::Blind, Self::Stall];
+    /// The accounts of the shop.
+    pub const OF_SHOP: [Self; 3] = [Self::Main, Self::Strict, Self::Blind];
+
+    /// Whose it is.
+    pub fn merchant(self) -> &'static str {
+        match self {
+            Self::Main | Self::Strict | Self::Blind => "shop",
+            Self::Stall => "stall",
+        }
+    }
 
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
@@ -26,6 +38,7 @@ impl Account {
             Self::Main => "sim-main",
             Self::Strict => "sim-strict",
             Self::Blind => "sim-blind",
+            Self::Stall => "sim-stall",
         }
     }
 }
@@ -167,6 +180,22 @@ impl Said {
         }
     }
 
+    /// It is of a dispute.
+    pub fn disputes(&self) -> bool {
+        matches!(
+            self,
+            Self::DisputeOpened(..) | Self::DisputeWon(_) | Self::DisputeLost(_)
+        )
+    }
+
+    /// The same of a total, without what is counted already.
+    pub fn beyond(&self, counted: i64) -> Self {
+        match self {
+            Self::RefundedInAll(txn, all) => Self::RefundedInAll(*txn, all - counted),
+            other => other.clone(),
+        }
+    }
+
     /// The provider's name for the reversal.
     pub fn id(&self) -> Option<String> {
         match self {
@@ -181,9 +210,7 @@ impl Said {
     pub fn about(&self) -> String {
         let txn = self.txn().unwrap_or_default();
         match self {
-            Self::DisputeOpened(..) | Self::DisputeWon(_) | Self::DisputeLost(_) => {
-                format!("d{txn}")
-            }
+            _ if self.disputes() => format!("d{txn}"),
             _ => self.id().unwrap_or(format!("t{txn}")),
         }
     }
@@ -210,6 +237,16 @@ pub enum Twist {
     ForeignAttempt,
 }
 
+impl Twist {
+    /// Of which other money it is a name.
+    pub fn alias(self) -> Option<u8> {
+        match self {
+            Self::AliasOf(txn) => Some(txn),
+            _ => None,
+        }
+    }
+}
+
 /// One statement.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fact {
@@ -230,6 +267,45 @@ pub enum Answer {
     NotFound,
     /// It could not say.
     Silent,
+}
+
+/// What became of the one call for a refund, or of a question about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// The provider has it, under this name, and says how far it is.
+    Known(String, Vec<Said>),
+    /// It says no.
+    Declined,
+    /// It never heard of it.
+    NotFound,
+    /// Nobody knows.
+    Silent,
+}
+
+/// A message that names no attempt of ours: of which order there, what it says, when that happened,
+/// and whose request it names, if any.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stray {
+    /// The provider's order.
+    pub order: u8,
+    /// Where it came from.
+    pub account: Account,
+    /// What it says.
+    pub said: Said,
+    /// When that was.
+    pub when: Option<i64>,
+    /// It names a request of another merchant.
+    pub names: Option<u8>,
+}
+
+impl Answer {
+    /// What it knows.
+    pub fn facts(&self) -> &[Fact] {
+        match self {
+            Self::Facts(facts) => facts,
+            Self::NotFound | Self::Silent => &[],
+        }
+    }
 }
 
 /// How a statement came to us.
@@ -276,6 +352,24 @@ pub enum Stage {
     Captured,
 }
 
+impl Stage {
+    /// A payment may be under way.
+    pub fn in_flight(self) -> bool {
+        matches!(self, Self::Processing | Self::Authorised | Self::Unknown)
+    }
+
+    /// The word for it that callers are shown.
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Doubtful => "started",
+            Self::Registered => "registered",
+            Self::Processing | Self::Authorised | Self::Unknown => "in_flight",
+            Self::Failed => "failed",
+            Self::Captured => "captured",
+        }
+    }
+}
+
 /// How a dispute stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Dispute {
@@ -310,7 +404,7 @@ impl Asked {
 }
 
 /// How a person decides a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum How {
     /// Its money counts.
     Accept,
@@ -320,6 +414,12 @@ pub enum How {
     Keep,
     /// There is nothing to do.
     Dismiss,
+    /// Its money is this request's.
+    Reassign(u8),
+    /// It went back to where it came from, outside of the ledger.
+    GivenBack,
+    /// The refund that nobody knew about went back, or did not.
+    Answered(bool),
 }
 
 /// True for the answer that nothing was done, since the provider is not called now: an account that is
