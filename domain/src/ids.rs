@@ -170,6 +170,8 @@ ids! {
     ProposalId, "proposal id", |text| prefixed(text, "ov_", 26), "ov_ and 26 characters of a-z, 2-7";
     /// A movement of money between requests: `tr_` and 26 characters.
     TransferId, "transfer id", |text| prefixed(text, "tr_", 26), "tr_ and 26 characters of a-z, 2-7";
+    /// Many failed deliveries, decided in one go: `bat_` and 26 characters.
+    BatchId, "batch id", |text| prefixed(text, "bat_", 26), "bat_ and 26 characters of a-z, 2-7";
     /// One event for one subscriber: `dlv_` and 32 characters.
     DeliveryId, "delivery id", |text| prefixed(text, "dlv_", 32), "dlv_ and 32 characters of a-z, 2-7";
     /// An exception's case: its stream, `~` and a number.

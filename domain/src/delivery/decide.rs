@@ -1,12 +1,13 @@
 //! What follows from a try: success, the next try, or the failed list.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::event::{DeadReason, Event, FailureClass, OurFault, Pair, Tried};
 use super::pull::{Consumer, PullCursor};
 use super::schedule::{STEPS_S, next_try};
 use crate::digest::Digest32;
-use crate::ids::{DeliveryId, KeyId};
+use crate::ids::{BatchId, DeliveryId, KeyId};
 use crate::ports::OutError;
 use crate::time::Timestamp;
 
@@ -21,6 +22,8 @@ pub struct Delivery {
     pub attempts: u32,
     /// When the next try is due, where that follows from the last one.
     pub next_try_at: Option<Timestamp>,
+    /// The batches that decided it so far; none of them does so twice.
+    pub batches: BTreeSet<BatchId>,
 }
 
 /// Open, or how it ended.
@@ -47,6 +50,7 @@ impl Default for Delivery {
             generation: 1,
             attempts: 0,
             next_try_at: None,
+            batches: BTreeSet::new(),
         }
     }
 }
@@ -115,9 +119,15 @@ pub enum Command {
     /// Stop trying: it waited too long.
     GiveUp,
     /// Start its schedule again.
-    Redrive,
+    Redrive {
+        /// Among others, by this batch.
+        batch: Option<BatchId>,
+    },
     /// Accept that it never arrives.
-    Abandon,
+    Abandon {
+        /// Among others, by this batch.
+        batch: Option<BatchId>,
+    },
     /// Note that the receiver fetched it by itself and has it.
     Acknowledge {
         /// Up to where it has its queue.
@@ -143,7 +153,10 @@ pub enum Refusal {
 
 /// Folds one event.
 pub fn evolve(delivery: Option<Delivery>, event: &Event) -> Option<Delivery> {
-    let known = delivery.unwrap_or_default();
+    let mut known = delivery.unwrap_or_default();
+    if let Event::Redriven { batch, .. } | Event::Abandoned { batch, .. } = event {
+        known.batches.extend(batch.clone());
+    }
     Some(match event {
         Event::Succeeded { attempt_no, .. } => Delivery {
             state: State::Delivered,
@@ -176,6 +189,7 @@ pub fn evolve(delivery: Option<Delivery>, event: &Event) -> Option<Delivery> {
             generation: *generation,
             attempts: 0,
             next_try_at: None,
+            ..known
         },
         Event::Abandoned { .. } => Delivery {
             state: State::Abandoned,
@@ -240,18 +254,35 @@ pub fn decide(
             | State::Abandoned
             | State::Acknowledged,
         ) => Ok(vec![]),
-        (Command::Redrive, State::DeadLettered | State::Quarantined) => Ok(vec![Event::Redriven {
-            of,
-            generation: delivery.generation + 1,
-        }]),
-        (Command::Redrive, State::Open) => Err(Refusal::Open),
-        (Command::Redrive | Command::Abandon, State::Delivered | State::Acknowledged) => {
-            Err(Refusal::Delivered)
+        // Whatever became of it since: no batch decides it twice.
+        (
+            Command::Redrive { batch: Some(batch) } | Command::Abandon { batch: Some(batch) },
+            State::Open
+            | State::Delivered
+            | State::DeadLettered
+            | State::Quarantined
+            | State::Abandoned
+            | State::Acknowledged,
+        ) if delivery.batches.contains(batch) => Ok(vec![]),
+        (Command::Redrive { batch }, State::DeadLettered | State::Quarantined) => {
+            Ok(vec![Event::Redriven {
+                of,
+                generation: delivery.generation + 1,
+                batch: batch.clone(),
+            }])
         }
-        (Command::Redrive, State::Abandoned) => Err(Refusal::Abandoned),
-        (Command::Abandon, State::Abandoned) => Ok(vec![]),
-        (Command::Abandon, State::Open | State::DeadLettered | State::Quarantined) => {
-            Ok(vec![Event::Abandoned { of }])
+        (Command::Redrive { .. }, State::Open) => Err(Refusal::Open),
+        (
+            Command::Redrive { .. } | Command::Abandon { .. },
+            State::Delivered | State::Acknowledged,
+        ) => Err(Refusal::Delivered),
+        (Command::Redrive { .. }, State::Abandoned) => Err(Refusal::Abandoned),
+        (Command::Abandon { .. }, State::Abandoned) => Ok(vec![]),
+        // A batch is about what failed; what is being tried again is no longer its concern.
+        (Command::Abandon { batch: Some(_) }, State::Open) => Err(Refusal::Open),
+        (Command::Abandon { batch }, State::Open | State::DeadLettered | State::Quarantined) => {
+            let batch = batch.clone();
+            Ok(vec![Event::Abandoned { of, batch }])
         }
         // What has arrived, or was given up, stays as it is: whoever says twice that they have it is right.
         (

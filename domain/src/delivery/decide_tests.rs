@@ -28,6 +28,14 @@ fn answer(result: Result<u16, Failure>) -> Command {
     }
 }
 
+fn redrive() -> Command {
+    Command::Redrive { batch: None }
+}
+
+fn abandon() -> Command {
+    Command::Abandon { batch: None }
+}
+
 fn step(delivery: Delivery, command: &Command) -> (Delivery, Event) {
     let pair = pair();
     let id = delivery_id(&pair.subscriber, pair.event_id);
@@ -121,24 +129,21 @@ fn every_failed_try_says_what_was_sent_and_how_long_it_took() {
 #[test]
 fn a_redrive_starts_the_whole_schedule_again_and_abandoning_ends_it() {
     let (dead, _) = step(Delivery::default(), &answer(Ok(410)));
-    let (again, _) = step(dead.clone(), &Command::Redrive);
+    let (again, _) = step(dead.clone(), &redrive());
     assert_eq!(
         (again.state, again.generation, again.attempts),
         (State::Open, 2, 0)
     );
-    let (gone, _) = step(dead, &Command::Abandon);
+    let (gone, _) = step(dead, &abandon());
     let (id, pair) = (delivery_id(&pair().subscriber, pair().event_id), pair());
     let refused = |delivery: &Delivery, command| {
         decide(&id, &pair, delivery, &command, Timestamp::from_seconds(0))
     };
-    assert_eq!(refused(&gone, Command::Redrive), Err(Refusal::Abandoned));
-    assert_eq!(refused(&gone, Command::Abandon), Ok(vec![]));
-    assert_eq!(
-        refused(&Delivery::default(), Command::Redrive),
-        Err(Refusal::Open)
-    );
+    assert_eq!(refused(&gone, redrive()), Err(Refusal::Abandoned));
+    assert_eq!(refused(&gone, abandon()), Ok(vec![]));
+    assert_eq!(refused(&Delivery::default(), redrive()), Err(Refusal::Open));
     let (arrived, _) = step(Delivery::default(), &answer(Ok(200)));
-    assert_eq!(refused(&arrived, Command::Abandon), Err(Refusal::Delivered));
+    assert_eq!(refused(&arrived, abandon()), Err(Refusal::Delivered));
     assert_eq!(refused(&arrived, answer(Ok(500))), Ok(vec![]));
 }
 
@@ -166,12 +171,12 @@ fn our_own_fault_stops_the_tries_until_somebody_redrives() {
     for late in [answer(Ok(200)), fault, Command::GiveUp] {
         assert_eq!(decide(&id, &pair, &held, &late, at), Ok(vec![]));
     }
-    let (again, _) = step(held.clone(), &Command::Redrive);
+    let (again, _) = step(held.clone(), &redrive());
     assert_eq!(
         (again.state, again.generation, again.attempts),
         (State::Open, 2, 0)
     );
-    assert_eq!(step(held, &Command::Abandon).0.state, State::Abandoned);
+    assert_eq!(step(held, &abandon()).0.state, State::Abandoned);
 }
 
 #[test]
@@ -191,7 +196,7 @@ fn what_waited_too_long_is_on_the_failed_list_and_no_try_is_counted() {
             ..
         }
     ));
-    assert_eq!(step(dead, &Command::Redrive).0.generation, 2);
+    assert_eq!(step(dead, &redrive()).0.generation, 2);
 }
 
 #[test]
@@ -249,7 +254,7 @@ fn what_has_ended_stays_as_it_is_when_it_is_acknowledged_and_what_was_acknowledg
     let at = Timestamp::from_seconds(0);
     let decided = |delivery: &Delivery, command| decide(&id, &pair, delivery, &command, at);
     let (arrived, _) = step(Delivery::default(), &answer(Ok(200)));
-    let (gone, _) = step(Delivery::default(), &Command::Abandon);
+    let (gone, _) = step(Delivery::default(), &abandon());
     let (acknowledged, _) = step(Delivery::default(), &fetched());
     for ended in [&arrived, &gone, &acknowledged] {
         assert_eq!(decided(ended, fetched()), Ok(vec![]));
@@ -264,7 +269,7 @@ fn what_has_ended_stays_as_it_is_when_it_is_acknowledged_and_what_was_acknowledg
     for late in late {
         assert_eq!(decided(&acknowledged, late), Ok(vec![]));
     }
-    for refused in [Command::Redrive, Command::Abandon] {
+    for refused in [redrive(), abandon()] {
         assert_eq!(decided(&acknowledged, refused), Err(Refusal::Delivered));
     }
 }
@@ -280,4 +285,45 @@ fn the_wire_form_of_an_acknowledgement_is_fixed() {
     } });
     assert_eq!(serde_json::to_value(&event).unwrap(), wire);
     assert_eq!(serde_json::from_value::<Event>(wire).unwrap(), event);
+}
+
+#[test]
+fn no_batch_decides_a_delivery_twice_whatever_became_of_it_since() {
+    let (id, pair) = (delivery_id(&pair().subscriber, pair().event_id), pair());
+    let at = Timestamp::from_seconds(0);
+    let decided =
+        |delivery: &Delivery, command: &Command| decide(&id, &pair, delivery, command, at);
+    let batch = |letter: char| {
+        let id = format!("bat_{}", letter.to_string().repeat(26));
+        Some(BatchId::parse(id).unwrap())
+    };
+    let (first, second) = (
+        Command::Redrive { batch: batch('a') },
+        Command::Redrive { batch: batch('b') },
+    );
+    let (dead, _) = step(Delivery::default(), &answer(Ok(410)));
+    let (again, event) = step(dead, &first);
+    assert!(matches!(
+        event,
+        Event::Redriven {
+            batch: Some(_),
+            generation: 2,
+            ..
+        }
+    ));
+    assert_eq!(decided(&again, &first), Ok(vec![]));
+    assert_eq!(
+        decided(&again, &second),
+        Err(Refusal::Open),
+        "it is under way"
+    );
+    let (dead_again, _) = step(again, &answer(Ok(410)));
+    assert_eq!(decided(&dead_again, &first), Ok(vec![]));
+    assert_eq!(decided(&dead_again, &second).unwrap().len(), 1);
+    let given_up = Command::Abandon { batch: batch('c') };
+    assert_eq!(decided(&Delivery::default(), &given_up), Err(Refusal::Open));
+    let (gone, event) = step(dead_again, &given_up);
+    assert!(matches!(event, Event::Abandoned { batch: Some(_), .. }));
+    assert_eq!(decided(&gone, &given_up), Ok(vec![]));
+    assert_eq!(decided(&gone, &second), Err(Refusal::Abandoned));
 }

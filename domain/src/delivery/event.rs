@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::pull::{Consumer, PullCursor};
 use crate::codec::DomainEvent;
 use crate::digest::Digest32;
-use crate::ids::{EventId, KeyId, SubscriberId};
+use crate::ids::{BatchId, EventId, KeyId, SubscriberId};
 use crate::time::Timestamp;
 
 /// The events of `delivery-<id>`.
@@ -98,12 +98,18 @@ pub enum Event {
         of: Pair,
         /// The new generation.
         generation: u32,
+        /// Among others, by this batch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch: Option<BatchId>,
     },
     /// A person accepts that it never arrives.
     #[serde(rename = "DeliveryAbandoned")]
     Abandoned {
         /// Which pair.
         of: Pair,
+        /// Among others, by this batch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch: Option<BatchId>,
     },
     /// The receiver fetched it by itself, and says that it has it.
     #[serde(rename = "DeliveryAcknowledgedByPull")]

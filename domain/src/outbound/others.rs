@@ -80,6 +80,9 @@ pub fn test_event(
         | subscriber::Event::Resumed {}
         | subscriber::Event::CircuitOpened { .. }
         | subscriber::Event::CircuitClosed {}
+        | subscriber::Event::BatchRequested { .. }
+        | subscriber::Event::BatchFinished { .. }
+        | subscriber::Event::BatchCancelled { .. }
         | subscriber::Event::Removed {} => Ok(None),
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Subscriber;
+use super::batch::DeliveryBatch;
 use super::event::{Event, KeyScheme, PausedWhy};
 use super::headers::StaticHeaders;
 use super::policy::DeliveryPolicy;
 use super::wants::Wants;
-use crate::ids::{KeyId, MerchantId, SubscriberId};
+use crate::ids::{BatchId, KeyId, MerchantId, SubscriberId};
 use crate::time::Timestamp;
 
 /// Keys of one scheme that sign side by side: the old one, the new one, and one to spare. The
@@ -70,6 +71,22 @@ pub enum Command {
     CloseCircuit,
     /// Send a test event.
     Test,
+    /// Decide many failed deliveries in one go.
+    StartBatch(DeliveryBatch),
+    /// Note that nothing of a batch is left.
+    FinishBatch {
+        /// Which.
+        batch: BatchId,
+        /// Carried out.
+        done: u64,
+        /// Decided before their turn came.
+        skipped: u64,
+    },
+    /// Leave what is left of a batch as it is.
+    CancelBatch {
+        /// Which.
+        batch: BatchId,
+    },
     /// End it.
     Remove,
 }
@@ -130,6 +147,12 @@ pub enum Refusal {
     /// A part of history that ends before it begins.
     #[error("`to` must be after `from`")]
     EmptySpan,
+    /// Failed deliveries of a time that ends before it begins.
+    #[error("`until` must be after `since`")]
+    EmptyWindow,
+    /// Nothing of it is under way.
+    #[error("the batch has ended")]
+    BatchOver,
 }
 
 /// Events that follow from `command`; none when it is already so.
@@ -152,6 +175,9 @@ pub fn decide(subscriber: Option<&Subscriber>, command: &Command) -> Result<Vec<
             | Command::OpenCircuit { .. }
             | Command::CloseCircuit
             | Command::Test
+            | Command::StartBatch(_)
+            | Command::FinishBatch { .. }
+            | Command::CancelBatch { .. }
             | Command::Remove => Err(Refusal::Unknown),
         };
     };
@@ -203,7 +229,15 @@ fn backfill(wanted: &Backfill) -> Result<Event, Refusal> {
 fn changed(known: &Subscriber, command: &Command) -> Result<Vec<Event>, Refusal> {
     Ok(match command {
         Command::Register(_) => return Err(Refusal::Exists),
-        Command::Remove => once(!known.removed, Event::Removed {}),
+        Command::Remove if known.removed => vec![],
+        // What would be redriven now could not be sent any more.
+        Command::Remove => {
+            let cancelled = |batch: &BatchId| Event::BatchCancelled {
+                batch: batch.clone(),
+            };
+            let running = known.batches.keys().map(cancelled);
+            running.chain([Event::Removed {}]).collect()
+        }
         Command::ChangeEndpoint { .. }
         | Command::ChangeSubscription { .. }
         | Command::ChangePolicy { .. }
@@ -216,6 +250,9 @@ fn changed(known: &Subscriber, command: &Command) -> Result<Vec<Event>, Refusal>
         | Command::OpenCircuit { .. }
         | Command::CloseCircuit
         | Command::Test
+        | Command::StartBatch(_)
+        | Command::FinishBatch { .. }
+        | Command::CancelBatch { .. }
             if known.removed =>
         {
             return Err(Refusal::Removed);
@@ -277,6 +314,36 @@ fn changed(known: &Subscriber, command: &Command) -> Result<Vec<Event>, Refusal>
         }
         Command::CloseCircuit => once(known.circuit_open_since.is_some(), Event::CircuitClosed {}),
         Command::Test => vec![Event::TestRequested {}],
+        Command::StartBatch(batch) => {
+            if batch.which.is_empty() {
+                return Err(Refusal::EmptyWindow);
+            }
+            let batch = batch.clone();
+            once(
+                !known.batches.contains_key(&batch.id),
+                Event::BatchRequested { batch },
+            )
+        }
+        Command::FinishBatch {
+            batch,
+            done,
+            skipped,
+        } => {
+            let event = Event::BatchFinished {
+                batch: batch.clone(),
+                done: *done,
+                skipped: *skipped,
+            };
+            once(known.batches.contains_key(batch), event)
+        }
+        Command::CancelBatch { batch } => {
+            if !known.batches.contains_key(batch) {
+                return Err(Refusal::BatchOver);
+            }
+            vec![Event::BatchCancelled {
+                batch: batch.clone(),
+            }]
+        }
     })
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::outbound::EventName;
-use crate::subscriber::{Wish, evolve};
+use crate::subscriber::{BatchOrder, FailedFilter, Wish, evolve};
 
 fn key(text: &str) -> KeyId {
     KeyId::parse(text).unwrap()
@@ -227,4 +227,104 @@ fn an_address_that_is_not_there_is_left_out() {
     let wire = serde_json::to_value(&events[0]).unwrap();
     assert_eq!(wire["data"].get("url"), None);
     assert_eq!(serde_json::from_value::<Event>(wire).unwrap(), events[0]);
+}
+
+fn batch(letter: char, which: FailedFilter) -> DeliveryBatch {
+    DeliveryBatch {
+        id: BatchId::parse(format!("bat_{}", letter.to_string().repeat(26))).unwrap(),
+        order: BatchOrder::Redrive,
+        which,
+        per_second: 10,
+    }
+}
+
+fn start(letter: char) -> Command {
+    Command::StartBatch(batch(letter, FailedFilter::default()))
+}
+
+fn cancel(letter: char) -> Command {
+    let batch = batch(letter, FailedFilter::default()).id;
+    Command::CancelBatch { batch }
+}
+
+fn finish(letter: char) -> Command {
+    Command::FinishBatch {
+        batch: batch(letter, FailedFilter::default()).id,
+        done: 3,
+        skipped: 1,
+    }
+}
+
+#[test]
+fn a_batch_is_started_once_and_ends_once() {
+    let running = given(&[register(), start('a'), start('b')]);
+    assert_eq!(running.as_ref().unwrap().batches.len(), 2);
+    assert_eq!(events(&running, &start('a')), 0);
+    assert_eq!(events(&running, &finish('a')), 1);
+    assert_eq!(events(&running, &cancel('a')), 1);
+    for end in [finish('a'), cancel('a')] {
+        let over = given(&[register(), start('a'), start('b'), end]);
+        assert_eq!(over.as_ref().unwrap().batches.len(), 1);
+        assert_eq!(events(&over, &finish('a')), 0);
+        let again = decide(over.as_ref(), &cancel('a'));
+        assert_eq!(again, Err(Refusal::BatchOver));
+        assert_eq!(events(&over, &cancel('b')), 1);
+    }
+}
+
+#[test]
+fn a_batch_of_no_time_is_refused_and_a_removal_ends_those_that_run() {
+    let which = FailedFilter {
+        since: Some(at(5)),
+        until: Some(at(5)),
+        ..FailedFilter::default()
+    };
+    let known = given(&[register()]);
+    let empty = decide(known.as_ref(), &Command::StartBatch(batch('a', which)));
+    assert_eq!(empty, Err(Refusal::EmptyWindow));
+
+    let running = given(&[register(), start('a'), start('b')]);
+    let removal = decide(running.as_ref(), &Command::Remove).unwrap();
+    assert!(matches!(
+        removal.as_slice(),
+        [
+            Event::BatchCancelled { .. },
+            Event::BatchCancelled { .. },
+            Event::Removed {}
+        ]
+    ));
+    let gone = given(&[register(), start('a'), Command::Remove]);
+    assert!(gone.as_ref().unwrap().batches.is_empty());
+    for late in [start('c'), finish('a'), cancel('a')] {
+        assert_eq!(decide(gone.as_ref(), &late), Err(Refusal::Removed));
+    }
+}
+
+/// History is read for ever, so this text never changes.
+#[test]
+fn the_wire_form_of_a_batch_is_fixed() {
+    let which = FailedFilter {
+        classes: [crate::delivery::event::FailureClass::Timeout].into(),
+        ..FailedFilter::default()
+    };
+    let id = batch('a', FailedFilter::default()).id;
+    for (which, wire) in [
+        (
+            FailedFilter::default(),
+            serde_json::json!({ "batch": { "id": id, "order": "redrive", "per_second": 10 } }),
+        ),
+        (
+            which,
+            serde_json::json!({ "batch": {
+                "id": id, "order": "redrive", "which": { "classes": ["timeout"] }, "per_second": 10
+            } }),
+        ),
+    ] {
+        let event = Event::BatchRequested {
+            batch: batch('a', which),
+        };
+        let told = serde_json::json!({ "type": "DeliveryBatchRequested", "data": wire });
+        assert_eq!(serde_json::to_value(&event).unwrap(), told);
+        assert_eq!(serde_json::from_value::<Event>(told).unwrap(), event);
+    }
 }

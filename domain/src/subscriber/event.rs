@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::batch::DeliveryBatch;
 use super::headers::StaticHeaders;
 use super::policy::DeliveryPolicy;
 use super::wants::Wants;
 use crate::codec::DomainEvent;
-use crate::ids::{KeyId, MerchantId, SubscriberId};
+use crate::ids::{BatchId, KeyId, MerchantId, SubscriberId};
 use crate::time::Timestamp;
 
 /// The events of a subscriber.
@@ -101,6 +102,28 @@ pub enum Event {
     /// Somebody wants to see a test event arrive.
     #[serde(rename = "SubscriberTestRequested")]
     TestRequested {},
+    /// Somebody decides many failed deliveries in one go: those that are on the failed list here.
+    #[serde(rename = "DeliveryBatchRequested")]
+    BatchRequested {
+        /// What and which.
+        batch: DeliveryBatch,
+    },
+    /// Each of them was carried out, or somebody else had decided it before its turn came.
+    #[serde(rename = "DeliveryBatchFinished")]
+    BatchFinished {
+        /// Which batch.
+        batch: BatchId,
+        /// Carried out.
+        done: u64,
+        /// Decided before their turn came.
+        skipped: u64,
+    },
+    /// What is left of it is left as it is.
+    #[serde(rename = "DeliveryBatchCancelled")]
+    BatchCancelled {
+        /// Which batch.
+        batch: BatchId,
+    },
     /// It gets nothing any more.
     #[serde(rename = "SubscriberRemoved")]
     Removed {},
@@ -121,6 +144,9 @@ impl DomainEvent for Event {
         ("CircuitOpened", 1),
         ("CircuitClosed", 1),
         ("SubscriberTestRequested", 1),
+        ("DeliveryBatchRequested", 1),
+        ("DeliveryBatchFinished", 1),
+        ("DeliveryBatchCancelled", 1),
         ("SubscriberRemoved", 1),
     ];
 }

@@ -2,6 +2,7 @@
 //! it gets follows from the log alone: it was registered before them, and it wanted them when they
 //! happened. A later change neither makes nor deletes history; a backfill does so on purpose.
 
+mod batch;
 mod decide;
 mod event;
 mod headers;
@@ -12,12 +13,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::batch::{BatchOrder, DeliveryBatch, FailedFilter};
 pub use self::decide::{Backfill, Command, KEYS_MAX, Refusal, Registration, decide};
 pub use self::event::{Event, KeyScheme, PausedWhy};
 pub use self::headers::{BadHeader, StaticHeaders};
 pub use self::policy::{DeliveryPolicy, IN_FLIGHT_MAX, PER_SECOND_MAX};
 pub use self::wants::{Wants, Wish};
-use crate::ids::{KeyId, MerchantId, SubscriberId};
+use crate::ids::{BatchId, KeyId, MerchantId, SubscriberId};
 use crate::time::Timestamp;
 
 /// A subscriber, folded.
@@ -41,6 +43,8 @@ pub struct Subscriber {
     pub paused: Option<PausedWhy>,
     /// It is left alone since then.
     pub circuit_open_since: Option<Timestamp>,
+    /// What people ordered about its failed deliveries, and is under way.
+    pub batches: BTreeMap<BatchId, DeliveryBatch>,
     /// It gets nothing any more.
     pub removed: bool,
 }
@@ -111,6 +115,12 @@ pub fn evolve(subscriber: Option<Subscriber>, event: &Event) -> Option<Subscribe
         Event::Resumed {} => known.paused = None,
         Event::CircuitOpened { since } => known.circuit_open_since = Some(*since),
         Event::CircuitClosed {} => known.circuit_open_since = None,
+        Event::BatchRequested { batch } => {
+            known.batches.insert(batch.id.clone(), batch.clone());
+        }
+        Event::BatchFinished { batch, .. } | Event::BatchCancelled { batch } => {
+            known.batches.remove(batch);
+        }
         Event::Removed {} => known.removed = true,
     }
     Some(known)
@@ -133,6 +143,7 @@ fn born(event: &Event) -> Option<Subscriber> {
             keys: BTreeMap::new(),
             paused: None,
             circuit_open_since: None,
+            batches: BTreeMap::new(),
             removed: false,
         }),
         Event::EndpointChanged { .. }
@@ -147,6 +158,9 @@ fn born(event: &Event) -> Option<Subscriber> {
         | Event::CircuitOpened { .. }
         | Event::CircuitClosed {}
         | Event::TestRequested {}
+        | Event::BatchRequested { .. }
+        | Event::BatchFinished { .. }
+        | Event::BatchCancelled { .. }
         | Event::Removed {} => None,
     }
 }
