@@ -31,6 +31,7 @@ use crate::rebuild::{Rebuild, Verified};
 use crate::testing::{FakeLog, FakeStore, StillClock};
 use crate::view::{TypedRow, View};
 
+mod delivery_batches;
 mod delivery_histories;
 mod delivery_queue;
 mod overrides;

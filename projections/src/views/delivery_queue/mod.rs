@@ -13,6 +13,7 @@
 //!
 //! Rows are hints: the dispatcher reads the delivery's own stream before it sends.
 
+mod batches;
 mod history;
 mod outcomes;
 mod rows;
@@ -28,6 +29,7 @@ use domain::stream::Category;
 use domain::subscriber;
 use domain::time::Timestamp;
 
+pub use self::batches::{BATCHES, BatchRow, BatchState};
 pub use self::history::ToldRow;
 use self::rows::StoryRow;
 pub use self::rows::{
@@ -174,6 +176,7 @@ fn queue(
         outcome_version: None,
         class: None,
         reason: None,
+        batch: None,
         last_status: None,
         body_sha256: told.body_sha256,
         created_at: told.recorded_at,
@@ -238,6 +241,15 @@ fn of_subscriber(
                 let told = keep(test, row.subscriber.merchant.clone(), envelope, rows)?;
                 queue(&mut row, &told, envelope.recorded_at, rows)?;
             }
+        }
+        subscriber::Event::BatchRequested { batch } => {
+            batches::begin(&row, batch, envelope, rows)?;
+        }
+        subscriber::Event::BatchFinished { batch, .. } => {
+            batches::end(&batch, BatchState::Finished, envelope.recorded_at, rows)?;
+        }
+        subscriber::Event::BatchCancelled { batch } => {
+            batches::end(&batch, BatchState::Cancelled, envelope.recorded_at, rows)?;
         }
         subscriber::Event::Removed {} => outcomes::end_pending(&row.subscriber.id, rows)?,
         subscriber::Event::Registered { .. }

@@ -5,8 +5,8 @@ use domain::delivery::{self, Delivery, FailedWhy, State};
 use domain::ids::SubscriberId;
 use domain::record::{Envelope, Recorded};
 
-use super::family;
 use super::rows::{DeliveryRow, QueueState, Stage, SubscriberRow};
+use super::{batches, family};
 use crate::ports::Rows;
 use crate::view::{ApplyError, find, load, save};
 
@@ -46,6 +46,7 @@ pub(super) fn of_delivery(
         generation: row.generation,
         attempts: row.attempts,
         next_try_at: Some(row.next_try_at),
+        ..Delivery::default()
     };
     let Some(after) = delivery::evolve(Some(before), &told) else {
         return Ok(());
@@ -86,7 +87,7 @@ pub(super) fn of_delivery(
             ..
         } => {
             row.reason = Some(FailedWhy::Dead(*reason));
-            if tried.is_some() {
+            if class.is_some() || tried.is_some() {
                 (row.class, row.last_status) = (*class, *http_status);
             }
         }
@@ -99,6 +100,9 @@ pub(super) fn of_delivery(
         }
         delivery::Event::Redriven { .. } => row.reason = None,
         delivery::Event::Abandoned { .. } => {}
+    }
+    if row.state.stage() != Some(Stage::Failed) {
+        batches::decided(&mut row, &told, rows)?;
     }
     let frees = !row.state.holds();
     save(rows, &row)?;

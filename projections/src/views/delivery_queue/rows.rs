@@ -4,13 +4,14 @@ use domain::delivery::FailedWhy;
 use domain::delivery::breaker::Breaker;
 use domain::delivery::event::FailureClass;
 use domain::digest::Digest32;
-use domain::ids::{DeliveryId, EventId, MerchantId, SubscriberId};
+use domain::ids::{BatchId, DeliveryId, EventId, MerchantId, SubscriberId};
 use domain::outbound::{EventName, Story};
 use domain::stream::Version;
 use domain::subscriber::Subscriber;
 use domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::batches::BATCHES;
 use super::history::{TOLD, TOLD_DAYS};
 use crate::ports::{Cell, ColumnSpec, TableSpec, ViewSpec};
 use crate::view::TypedRow;
@@ -31,6 +32,7 @@ pub const DELIVERIES: TableSpec = TableSpec {
         ColumnSpec::text("class"),
         ColumnSpec::text("reason"),
         ColumnSpec::text("stage"),
+        ColumnSpec::text("batch"),
     ],
     indexes: &[
         &["subscriber", "state", "next_try_at"],
@@ -41,6 +43,7 @@ pub const DELIVERIES: TableSpec = TableSpec {
         &["order_key"],
         &["merchant", "subject"],
         &["stage"],
+        &["batch", "ordinal"],
     ],
 };
 
@@ -67,8 +70,16 @@ const STORIES: TableSpec = TableSpec {
 /// The view as stores know it.
 pub const SPEC: ViewSpec = ViewSpec {
     name: "delivery_queue",
-    version: 8,
-    tables: &[DELIVERIES, BODIES, SUBSCRIBERS, STORIES, TOLD, TOLD_DAYS],
+    version: 9,
+    tables: &[
+        DELIVERIES,
+        BODIES,
+        SUBSCRIBERS,
+        STORIES,
+        TOLD,
+        TOLD_DAYS,
+        BATCHES,
+    ],
 };
 
 /// Where a delivery stands.
@@ -142,7 +153,8 @@ impl QueueState {
         }
     }
 
-    fn stage(self) -> Option<Stage> {
+    /// What is not over yet; `None` for what is.
+    pub(super) fn stage(self) -> Option<Stage> {
         match self {
             Self::Due | Self::Held => Some(Stage::Pending),
             Self::DeadLettered | Self::Quarantined => Some(Stage::Failed),
@@ -205,6 +217,8 @@ pub struct DeliveryRow {
     pub class: Option<FailureClass>,
     /// Why there are no more tries. It stays when the delivery is abandoned, and goes with a redrive.
     pub reason: Option<FailedWhy>,
+    /// The batch in which its turn has not come yet.
+    pub batch: Option<BatchId>,
     /// The last status.
     pub last_status: Option<u16>,
     /// Names the body.
@@ -253,6 +267,7 @@ impl TypedRow for DeliveryRow {
                 .stage()
                 .map(|stage| stage.of(&self.subscriber))
                 .into(),
+            self.batch.as_ref().map(ToString::to_string).into(),
         ]
     }
 }

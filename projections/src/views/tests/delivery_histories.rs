@@ -6,9 +6,11 @@ use domain::delivery::event::{DeadReason, FailureClass, OurFault, Pair};
 use domain::delivery::id::delivery_id;
 use domain::delivery::{Consumer, Event as Outcome, PullCursor};
 use domain::outbound::EventName;
-use domain::subscriber::{self, PausedWhy, Wants, Wish};
+use domain::subscriber::{self, BatchOrder, DeliveryBatch, FailedFilter, PausedWhy, Wants, Wish};
 
-use super::super::delivery_queue::{DeliveryQueueView, DeliveryRow, QueueState, SubscriberRow};
+use super::super::delivery_queue::{
+    BatchRow, BatchState, DeliveryQueueView, DeliveryRow, QueueState, SubscriberRow,
+};
 use super::*;
 
 const NAMES: [&str; 3] = ["crm", "erp", "desk"];
@@ -29,6 +31,12 @@ enum Turn {
     Payment(char),
     /// The n-th open delivery ends or fails.
     Outcome(usize, End),
+    /// Somebody decides everything that failed for it in one go.
+    Batch(usize),
+    /// The turn of the n-th delivery of any batch comes.
+    Carry(usize),
+    /// The n-th batch is cancelled.
+    Cancel(usize),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +60,9 @@ fn turn() -> impl Strategy<Value = Turn> {
         1 => who.prop_map(Turn::Remove),
         8 => prop::char::range('a', 'c').prop_map(Turn::Payment),
         5 => (0..6usize, end()).prop_map(|(which, end)| Turn::Outcome(which, end)),
+        2 => (0..NAMES.len()).prop_map(Turn::Batch),
+        2 => (0..4usize).prop_map(Turn::Carry),
+        1 => (0..3usize).prop_map(Turn::Cancel),
     ]
 }
 
@@ -83,6 +94,8 @@ struct Model {
     expected: BTreeSet<(String, String, u64)>,
     /// What was told so far, and whether only those who asked for exceptions hear it.
     told: Vec<(char, usize, bool)>,
+    /// How many batches there were.
+    batches: usize,
 }
 
 impl Model {
@@ -110,6 +123,35 @@ async fn rows(log: &Arc<FakeLog>) -> Vec<DeliveryRow> {
     let filled = filled(Arc::new(DeliveryQueueView), log, 50).await;
     assert_eq!(filled.parked().await, [""; 0]);
     filled.all().await
+}
+
+async fn batches(log: &Arc<FakeLog>) -> Vec<BatchRow> {
+    filled(Arc::new(DeliveryQueueView), log, 50)
+        .await
+        .all()
+        .await
+}
+
+/// Each delivery that a batch took in is done, skipped, or still waits in it and in no other.
+fn assert_counted(batches: &[BatchRow], rows: &[DeliveryRow]) {
+    for batch in batches {
+        let waiting = rows
+            .iter()
+            .filter(|row| row.batch.as_ref() == Some(&batch.id));
+        let waiting = u64::try_from(waiting.count()).unwrap();
+        match batch.state {
+            BatchState::Running => assert_eq!(batch.left(), waiting, "{batch:?}"),
+            BatchState::Finished | BatchState::Cancelled => assert_eq!(waiting, 0, "{batch:?}"),
+        }
+        assert!(batch.done + batch.skipped <= batch.total, "{batch:?}");
+    }
+    for row in rows.iter().filter(|row| row.batch.is_some()) {
+        let failed = matches!(
+            row.state,
+            QueueState::DeadLettered | QueueState::Quarantined
+        );
+        assert!(failed, "{row:?}");
+    }
 }
 
 async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
@@ -200,6 +242,46 @@ async fn play(log: &Arc<FakeLog>, model: &mut Model, turn: &Turn) {
                 finish(log, &row, end);
             }
         }
+        Turn::Batch(who) => {
+            if model.subscribers.contains_key(&who) {
+                model.batches += 1;
+                let letter = char::from(b'a' + u8::try_from(model.batches % 26).unwrap());
+                let number = format!("{}{}", letter, "b".repeat(model.batches / 26));
+                let id = format!("bat_{number:a<26}");
+                let batch = DeliveryBatch {
+                    id: BatchId::parse(id).unwrap(),
+                    order: BatchOrder::Redrive,
+                    which: FailedFilter::default(),
+                    per_second: 1,
+                };
+                let requested = subscriber::Event::BatchRequested { batch };
+                tell(log, &stream(who), &requested);
+            }
+        }
+        Turn::Carry(which) => {
+            let mut waiting = rows(log)
+                .await
+                .into_iter()
+                .filter(|row| row.batch.is_some());
+            if let Some(row) = waiting.nth(which) {
+                let of = Pair {
+                    subscriber: row.subscriber.clone(),
+                    event_id: row.event_id,
+                };
+                let redriven = Outcome::Redriven {
+                    of,
+                    generation: row.generation + 1,
+                    batch: row.batch.clone(),
+                };
+                tell(log, &format!("delivery-{}", row.id), &redriven);
+            }
+        }
+        Turn::Cancel(which) => {
+            if let Some(batch) = batches(log).await.into_iter().nth(which) {
+                let cancelled = subscriber::Event::BatchCancelled { batch: batch.id };
+                tell(log, &format!("subscriber-{}", batch.subscriber), &cancelled);
+            }
+        }
         Turn::Register(..) | Turn::Pause(_) => {}
     }
 }
@@ -260,6 +342,7 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
                 &Outcome::Redriven {
                     of,
                     generation: generation + 1,
+                    batch: None,
                 },
             );
         }
@@ -276,7 +359,7 @@ fn finish(log: &FakeLog, row: &DeliveryRow, end: End) {
                 },
             );
         }
-        End::IsAbandoned => tell(log, &stream, &Outcome::Abandoned { of }),
+        End::IsAbandoned => tell(log, &stream, &Outcome::Abandoned { of, batch: None }),
         End::IsPulled => {
             let consumer = Consumer::Client(ClientId::parse("box").unwrap());
             let cursor = PullCursor {
@@ -389,6 +472,7 @@ proptest! {
             let told = |row: &DeliveryRow| (row.subscriber.to_string(), row.subject.clone(), row.sequence.0);
             assert_eq!(rows.iter().map(told).collect::<BTreeSet<_>>(), model.expected);
             assert_in_order(&rows);
+            assert_counted(&batches(&log).await, &rows);
             let gone = |row: &DeliveryRow| {
                 let who = NAMES.iter().position(|name| *name == row.subscriber.as_str());
                 model.subscribers[&who.unwrap()].removed

@@ -15,7 +15,7 @@ fn wants(words: &[&str]) -> Wants {
     }
 }
 
-fn register(log: &FakeLog, name: &str, words: &[&str]) {
+pub(super) fn register(log: &FakeLog, name: &str, words: &[&str]) {
     let registered = subscriber::Event::Registered {
         id: SubscriberId::parse(name).unwrap(),
         merchant: MerchantId::parse("shop").unwrap(),
@@ -34,7 +34,7 @@ fn backfill(log: &FakeLog, name: &str, from: i64, to: i64, subjects: &[String]) 
     tell(log, &format!("subscriber-{name}"), &wanted);
 }
 
-fn pay(log: &FakeLog, letter: char) {
+pub(super) fn pay(log: &FakeLog, letter: char) {
     tell_all(
         log,
         letter,
@@ -47,7 +47,7 @@ fn pay(log: &FakeLog, letter: char) {
     );
 }
 
-async fn rows(log: &Arc<FakeLog>) -> Vec<DeliveryRow> {
+pub(super) async fn rows(log: &Arc<FakeLog>) -> Vec<DeliveryRow> {
     let filled = filled(Arc::new(DeliveryQueueView), log, 3).await;
     assert_eq!(filled.parked().await, [""; 0]);
     filled.all().await
@@ -61,7 +61,7 @@ async fn states(log: &Arc<FakeLog>) -> Vec<(String, EventName, QueueState)> {
         .collect()
 }
 
-fn outcome(log: &FakeLog, row: &DeliveryRow, event: impl Fn(Pair) -> Outcome) {
+pub(super) fn outcome(log: &FakeLog, row: &DeliveryRow, event: impl Fn(Pair) -> Outcome) {
     let pair = Pair {
         subscriber: row.subscriber.clone(),
         event_id: row.event_id,
@@ -70,7 +70,7 @@ fn outcome(log: &FakeLog, row: &DeliveryRow, event: impl Fn(Pair) -> Outcome) {
     tell(log, &format!("delivery-{}", row.id), &event(pair));
 }
 
-fn dead(of: Pair) -> Outcome {
+pub(super) fn dead(of: Pair) -> Outcome {
     let reason = DeadReason::ScheduleExhausted;
     Outcome::DeadLettered {
         of,
@@ -137,7 +137,7 @@ async fn a_later_event_of_a_payment_waits_for_the_earlier_one() {
         state_of(&states(&log).await),
         [QueueState::DeadLettered, QueueState::Held, QueueState::Due]
     );
-    outcome(&log, &first, |of| Outcome::Abandoned { of });
+    outcome(&log, &first, |of| Outcome::Abandoned { of, batch: None });
     assert_eq!(
         state_of(&states(&log).await),
         [QueueState::Abandoned, QueueState::Due, QueueState::Due]
@@ -208,7 +208,11 @@ async fn a_failed_try_is_due_again_at_its_time_and_a_redrive_starts_anew() {
         (QueueState::Due, 1, at(77))
     );
     outcome(&log, &row, dead);
-    outcome(&log, &row, |of| Outcome::Redriven { of, generation: 2 });
+    outcome(&log, &row, |of| Outcome::Redriven {
+        of,
+        generation: 2,
+        batch: None,
+    });
     let row = rows(&log).await.remove(0);
     assert_eq!(
         (row.state, row.generation, row.attempts),
@@ -323,6 +327,7 @@ async fn what_is_pending_ends_with_its_subscriber_as_of_that_place_of_the_log() 
     outcome(&log, &crm('b').await[0], |of| Outcome::Redriven {
         of,
         generation: 2,
+        batch: None,
     });
     assert_eq!(states('b').await, [ended]);
     let others = rows(&log).await;
@@ -361,6 +366,10 @@ async fn a_row_says_how_the_last_try_failed_and_why_there_are_no_more() {
         tried: None,
     });
     assert_eq!(why().await, (Some(FailureClass::Timeout), Some("max_age")));
-    outcome(&log, &row, |of| Outcome::Redriven { of, generation: 2 });
+    outcome(&log, &row, |of| Outcome::Redriven {
+        of,
+        generation: 2,
+        batch: None,
+    });
     assert_eq!(why().await, (Some(FailureClass::Timeout), None));
 }
