@@ -29,7 +29,7 @@ use crate::http::server::serve;
 use crate::http::state::HttpState;
 use crate::telemetry::figures;
 use crate::work::supervise::{Stop, Stopper, stopper, supervise};
-use crate::work::{Health, alerts, apply_notifications, deliver, expire, follow_clients};
+use crate::work::{Health, alerts, apply_notifications, batches, deliver, expire, follow_clients};
 use crate::work::{look_up, overrides, refund, transfers};
 
 mod alerting;
@@ -309,6 +309,7 @@ pub async fn start_at(
     loops.push(supervised.run(refund::NAME, refund::run));
     loops.push(supervised.run(expire::NAME, expire::run));
     loops.push(supervised.run(overrides::NAME, overrides::run));
+    loops.push(supervised.run(batches::NAME, batches::run));
     let heard = Arc::new(alerts_of(settings)?);
     if !heard.channels.is_empty() {
         loops.push(supervised.run(alerts::NAME, move |app, health, stop| {

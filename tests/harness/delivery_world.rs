@@ -15,21 +15,21 @@ use adapters::memory::{
 };
 use api::app::App;
 use api::app::context::Context;
-use api::app::deliveries::DeliveryFilter;
+use api::app::deliveries::{DeliveryFilter, NewBatch};
 use api::app::links::Links;
 use api::app::pull::Start;
 use api::app::recorder::{Decision, Draft, Recorder};
 use api::app::registry::Registry;
 use api::app::subscribers::{Destination, NewSubscriber};
 use api::work::supervise::{Stopper, stopper};
-use api::work::{Health, deliver};
+use api::work::{Health, batches, deliver};
 use async_trait::async_trait;
 use domain::checkout::LinkKey;
 use domain::delivery::{Command, Consumer};
 use domain::digest::InstanceKey;
 use domain::ids::{
-    AccountSlug, ClientId, DeliveryId, MerchantId, OrderId, PaymentRequestId, ProviderCode,
-    ProviderRef, ReasonCode, ScenarioId, SubscriberId,
+    AccountSlug, BatchId, ClientId, DeliveryId, MerchantId, OrderId, PaymentRequestId,
+    ProviderCode, ProviderRef, ReasonCode, ScenarioId, SubscriberId,
 };
 use domain::money::{Currency, MinorText, Money, Sum};
 use domain::payment::event::{RefundKind, VerificationMethod};
@@ -37,12 +37,15 @@ use domain::payment::evidence::{EvidenceClass, Mode};
 use domain::payment::{CaptureKey, Event, PartialPolicy, PricedBy, Rules, Terms};
 use domain::ports::{Clock, EventStore as _, Expect, HttpOut, OutAnswer, OutError, OutRequest};
 use domain::stream::{StreamId, Version};
+use domain::subscriber::{BatchOrder, FailedFilter};
 use domain::time::Timestamp;
 use projections::engine::{Runner, RunnerSettings, Step};
 use projections::ports::{GenerationState, ViewStore};
 use projections::rebuild::{Rebuild, Rebuilt};
 use projections::view::View;
-use projections::views::delivery_queue::{self, DeliveryQueueView, DeliveryRow, QueueState};
+use projections::views::delivery_queue::{
+    self, BatchRow, DeliveryQueueView, DeliveryRow, QueueState,
+};
 use tokio::task::JoinHandle;
 
 /// A try that hangs is cut after this much real time; the dispatcher itself asks for 15 s.
@@ -86,6 +89,7 @@ pub struct DeliveryWorld {
     stores: Stores,
     working: Option<(Stopper, JoinHandle<()>)>,
     others: Vec<(Stopper, JoinHandle<()>)>,
+    carrying: Option<(Stopper, JoinHandle<()>)>,
 }
 
 /// What all nodes share.
@@ -226,6 +230,7 @@ impl DeliveryWorld {
             stores,
             working: None,
             others: vec![],
+            carrying: None,
         };
         world.start_dispatcher();
         world
@@ -257,6 +262,51 @@ impl DeliveryWorld {
         let (_, work) = self.working.take().unwrap();
         work.abort();
         let _ = work.await;
+    }
+
+    /// Starts carrying batches out, as a new process would.
+    pub fn start_batches(&mut self) {
+        let (stopper, stop) = stopper();
+        let (app, health) = (self.app.clone(), self.health.clone());
+        let work = tokio::spawn(batches::run(app, health, stop));
+        self.carrying = Some((stopper, work));
+    }
+
+    /// Ends that in the middle of what it is doing.
+    pub async fn kill_batches(&mut self) {
+        let (_, work) = self.carrying.take().unwrap();
+        work.abort();
+        let _ = work.await;
+    }
+
+    /// Somebody asks for a batch about everything that failed for a subscriber.
+    pub async fn start_batch(&self, name: &str, order: BatchOrder, per_second: u32) -> BatchId {
+        let new = NewBatch {
+            subscriber: SubscriberId::parse(name).unwrap(),
+            order,
+            which: FailedFilter::default(),
+            per_second,
+        };
+        let reason = (ReasonCode::parse("receiver_fixed").unwrap(), None);
+        let (merchant, context) = (shop(), by_operator());
+        let started = self.app.start_batch(&merchant, &context, new, reason);
+        // It waits for the queue, which hears of the log only when the test lets it.
+        let moving = async {
+            loop {
+                self.clock.advance(seconds(1));
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            started = started => started.unwrap().0,
+            () = moving => unreachable!(),
+        }
+    }
+
+    /// A batch as the queue knows it.
+    pub async fn batch(&self, id: &BatchId) -> BatchRow {
+        self.app.batch(&shop(), id).await.unwrap()
     }
 
     /// How many requests were sent, whoever received them.

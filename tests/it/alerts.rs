@@ -167,7 +167,9 @@ async fn what_was_given_up_is_told_of_until_a_person_has_decided() {
     );
 
     world.stride = seconds(2);
-    world.decide(&rows[0].id, &Command::Abandon).await;
+    world
+        .decide(&rows[0].id, &Command::Abandon { batch: None })
+        .await;
     world.quiet(seconds(20)).await;
     assert_eq!(
         listener.heard()[2..],

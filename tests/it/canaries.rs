@@ -375,6 +375,12 @@ async fn busy(cage: &mut Cage, crm: &Receiver) -> (String, String, String) {
     let why = json!({ "reason": "told_by_phone", "text": format!("{WORDS}: {NAME}, {PHONE}") });
     cage.post("operator", &path, &why).await.expect(200);
     cage.deliveries("abandoned", 1).await;
+    let mut many = json!({ "subscriber": row["subscriber"], "reason": "told_by_phone" });
+    many["text"] = json!(format!("{WORDS}: {NAME}, {CARD}"));
+    let path = "/v1/deliveries/redrive";
+    cage.post("operator", path, &many).await.expect(422);
+    many["text"] = json!(format!("{WORDS}: {NAME}, {PHONE}"));
+    cage.post("operator", path, &many).await.expect(202);
     (signing, link, request)
 }
 

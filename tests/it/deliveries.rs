@@ -136,7 +136,7 @@ async fn a_row_that_is_out_of_date_sends_nothing() {
     world.catch_up().await;
     let id = world.rows().await[0].id.clone();
     // The queue does not take this in: its row still says due.
-    world.decide(&id, &Command::Abandon).await;
+    world.decide(&id, &Command::Abandon { batch: None }).await;
     world.start_dispatcher();
     for _ in 0..300 {
         world.clock.advance(Duration::from_millis(20));

@@ -144,6 +144,30 @@ async fn new_delivery(node: &TestNode, owner: &str, backend: &str) -> String {
     }
 }
 
+/// A batch of nothing, which is over.
+async fn new_batch(node: &TestNode, backend: &str) -> String {
+    let operator = if backend.starts_with("other-") {
+        "other-operator"
+    } else {
+        "operator"
+    };
+    let body = json!({ "subscriber": subscriber(backend), "reason": "checked" });
+    let made = node
+        .post(operator, REDRIVE_MANY, &fresh("key"), &body)
+        .await;
+    let id = made.expect(202).text_of("id");
+    let path = BATCH.replace("{id}", &id);
+    let until = tokio::time::Instant::now() + Duration::from_secs(10);
+    while node.get(operator, &path).await.expect(200).text_of("state") != "finished" {
+        assert!(
+            tokio::time::Instant::now() < until,
+            "over within ten seconds"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    id
+}
+
 /// A concrete path for a template, on an object of `owner`, ready for the call.
 async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: &str) -> String {
     match template {
@@ -219,6 +243,7 @@ async fn path(node: &TestNode, (method, template): Route, owner: &str, backend: 
         // A colleague's queue is another subscriber's.
         PULL | ACK if owner == "backend-2" => template.replace("{id}", "crm"),
         PULL | ACK => template.replace("{id}", subscriber(backend)),
+        BATCH | CANCEL_BATCH => template.replace("{id}", &new_batch(node, backend).await),
         DELIVERY | DELIVERY_REQUEST | REDRIVE | ABANDON => {
             template.replace("{id}", &new_delivery(node, owner, backend).await)
         }
@@ -269,7 +294,10 @@ fn body(route: Route) -> Option<Value> {
         (_, OPEN) => Some(json!({ "reason": "seen" })),
         (_, APPROVE | REJECT) => Some(json!({ "reason": "seen", "ticket": "cft_of_nobody" })),
         (_, ACK) => Some(json!({ "cursor": format!("1-dlv_{}", "a".repeat(32)) })),
-        (_, REDRIVE | ABANDON) => Some(json!({ "reason": "receiver_fixed" })),
+        (_, REDRIVE_MANY | ABANDON_MANY) => {
+            Some(json!({ "subscriber": "erp", "reason": "receiver_fixed" }))
+        }
+        (_, REDRIVE | ABANDON | CANCEL_BATCH) => Some(json!({ "reason": "receiver_fixed" })),
         (_, ATTEMPTS | CANCEL | CALLBACK | CHECKOUT_PAY | TEST | PAUSE | RESUME) => Some(json!({})),
         (method, path) => panic!("{method} {path} has no example body in this test"),
     }
@@ -315,11 +343,12 @@ fn expected(op: Op, may: bool, role: &str, case: Case) -> u16 {
             ("POST", REVOCATIONS) => 409,
             // Admitted, and told that this ticket is nobody's.
             ("POST", APPROVE | REJECT) => 403,
-            ("POST", NOTICES | TEST | BACKFILLS) => 202,
+            ("POST", NOTICES | TEST | BACKFILLS | REDRIVE_MANY | ABANDON_MANY) => 202,
             // Admitted, and of an invoice that is nobody's.
             ("POST", TELEGRAM_PAYMENT) => 404,
-            // Admitted, and told that what is due needs no second start, and that nothing was paid.
-            ("POST", REDRIVE | REFUNDS) => 409,
+            // Admitted, and told that what is due needs no second start, that nothing was paid, and
+            // that the batch is over.
+            ("POST", REDRIVE | REFUNDS | CANCEL_BATCH) => 409,
             // Admitted, and told that this place is in no queue.
             ("POST", ACK) => 409,
             ("DELETE", CURRENT) => 204,

@@ -48,6 +48,7 @@ mod promise_12_rebuild;
 mod pull;
 mod pull_queue;
 mod receivers_guide;
+mod redrive_batches;
 mod refund_calls;
 mod refunds;
 mod registrations;

@@ -306,7 +306,9 @@ async fn a_refused_delivery_is_on_the_failed_list_in_minutes_and_holds_up_only_i
         ]
     );
 
-    world.decide(&rows[0].id, &Command::Redrive).await;
+    world
+        .decide(&rows[0].id, &Command::Redrive { batch: None })
+        .await;
     world.until("all arrive", all(QueueState::Delivered)).await;
     let seen = crm.seen();
     let again = &seen[seen.len() - 2];
@@ -336,7 +338,9 @@ async fn an_abandoned_delivery_makes_way_for_its_successor() {
     world.command("crm", &subscriber::Command::Resume).await;
     world.quiet(seconds(2)).await;
     assert_eq!(crm.count(), 1);
-    world.decide(&rows[0].id, &Command::Abandon).await;
+    world
+        .decide(&rows[0].id, &Command::Abandon { batch: None })
+        .await;
     let rows = world
         .until("the successor arrives", any(QueueState::Delivered))
         .await;
@@ -376,7 +380,7 @@ async fn a_delivery_that_kills_its_workers_is_quarantined() {
         (rows[0].last_failure(), crm.count()),
         (Some("crash_loop"), 0)
     );
-    world.decide(&id, &Command::Redrive).await;
+    world.decide(&id, &Command::Redrive { batch: None }).await;
     world.until("delivered", all(QueueState::Delivered)).await;
     assert_eq!(crm.seen()[0].header("webhook-id"), id.as_str());
 }

@@ -264,7 +264,7 @@ async fn what_was_abandoned_is_passed_over_and_a_place_holds_through_a_rebuild()
     let page = pull(&world, "erp", Start::Open).await;
     assert_eq!(told(&page), "abc");
     world
-        .decide(&page.events[1].delivery, &Command::Abandon)
+        .decide(&page.events[1].delivery, &Command::Abandon { batch: None })
         .await;
     world.catch_up().await;
     assert_eq!(told(&pull(&world, "erp", Start::Open).await), "ac");

@@ -171,7 +171,7 @@ impl App {
     }
 
     /// Every row that a query finds, read page by page.
-    async fn every<T: TypedRow>(
+    pub(super) async fn every<T: TypedRow>(
         &self,
         spec: projections::ports::ViewSpec,
         query: ViewQuery,

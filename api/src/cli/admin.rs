@@ -16,6 +16,12 @@ use crate::admin::{AdminCommand, execute, socket};
 use crate::compose;
 use crate::config::Settings;
 
+/// True when a server of this data folder takes commands.
+pub(super) async fn server_runs(settings: &Settings) -> bool {
+    let path = socket::path(&settings.store.data);
+    path.exists() && tokio::net::UnixStream::connect(path).await.is_ok()
+}
+
 pub(super) async fn send(
     global: &Global,
     settings: &Settings,
@@ -23,11 +29,7 @@ pub(super) async fn send(
 ) -> Result<Value, Failure> {
     let data = &settings.store.data;
     // A refused connection hands the command back only by never having taken it.
-    if socket::path(data).exists()
-        && tokio::net::UnixStream::connect(socket::path(data))
-            .await
-            .is_ok()
-    {
+    if server_runs(settings).await {
         let answer = socket::call(data, &global.operator, command).await;
         let answer =
             answer.ok_or_else(|| Failure::unavailable("the server went away; try again"))?;

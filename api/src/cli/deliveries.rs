@@ -1,16 +1,18 @@
-//! Deliveries: the failed list, one in full or as a request, redrive, abandon.
+//! Deliveries: the failed list, one in full or as a request, redrive, abandon, one or many.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use domain::delivery::FailedWhy;
 use domain::delivery::event::FailureClass;
 use domain::ids::{DeliveryId, MerchantId, PaymentRequestId, ReasonCode, SubscriberId};
+use domain::subscriber::BatchOrder;
 use domain::time::Timestamp;
 use projections::views::delivery_queue::QueueState;
 use serde_json::Value;
 
 use super::admin::{known_merchant, send};
 use super::args::Global;
+use super::batches::{self, Start, WhichBatch};
 use super::out::{Failure, Out};
 use super::serve::settings;
 use crate::admin::AdminCommand;
@@ -51,6 +53,51 @@ pub(super) enum Deliveries {
         /// Signed afresh, so that it can be sent within five minutes. Whoever has it can send it.
         #[arg(long, requires = "request")]
         signed: bool,
+    },
+    /// Start the schedules of a subscriber's failed deliveries again, so many per second.
+    #[command(after_help = "Examples:
+  counterfoil deliveries redrive-many --merchant shop --subscriber crm --dry-run
+  counterfoil deliveries redrive-many --merchant shop --subscriber crm --reason receiver_fixed --watch
+  counterfoil deliveries redrive-many --merchant shop --subscriber crm --class timeout --class http_5xx --since 2026-11-25T00:00:00Z --per-second 50 --reason receiver_fixed")]
+    RedriveMany(Start),
+    /// Give a subscriber's failed deliveries up, so many per second.
+    #[command(
+        after_help = "Example: counterfoil deliveries abandon-many --merchant shop --subscriber crm --ended rejected_4xx --until 2026-11-01T00:00:00Z --reason entered_by_hand"
+    )]
+    AbandonMany(Start),
+    /// List batches, newest first.
+    Batches {
+        /// Whose.
+        #[arg(long)]
+        merchant: MerchantId,
+        /// For this subscriber.
+        #[arg(long)]
+        subscriber: Option<SubscriberId>,
+        /// How many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+        limit: u32,
+        /// Go on after a page: what it said was next.
+        #[arg(long, value_name = "CURSOR")]
+        after: Option<String>,
+    },
+    /// One batch and how far it is.
+    #[command(
+        after_help = "Example: counterfoil deliveries batch bat_aaaaaaaaaaaaaaaaaaaaaaaaaa --merchant shop --watch"
+    )]
+    Batch {
+        #[command(flatten)]
+        which: WhichBatch,
+        /// Wait until it is over, and show how far it is.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Leave what is left of a batch as it is.
+    CancelBatch {
+        #[command(flatten)]
+        which: WhichBatch,
+        /// A short code for why.
+        #[arg(long)]
+        reason: ReasonCode,
     },
     /// Start a failed delivery's schedule again.
     Redrive {
@@ -121,7 +168,7 @@ impl Narrow {
 }
 
 /// One of a few words; the shell completes them, and a message names them.
-fn one_of<T: Copy + Send + Sync + 'static>(
+pub(super) fn one_of<T: Copy + Send + Sync + 'static>(
     known: impl IntoIterator<Item = T>,
     word: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
@@ -133,7 +180,7 @@ fn one_of<T: Copy + Send + Sync + 'static>(
     })
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).map_err(|error| error.to_string())
 }
 
@@ -166,6 +213,37 @@ pub(super) async fn run(global: &Global, out: &Out, command: Deliveries) -> Resu
             request: true,
             signed,
         } => (merchant, DeliveryAction::Request { id, signed }),
+        Deliveries::RedriveMany(asked) => {
+            return batches::start(global, out, &settings, BatchOrder::Redrive, asked).await;
+        }
+        Deliveries::AbandonMany(asked) => {
+            return batches::start(global, out, &settings, BatchOrder::Abandon, asked).await;
+        }
+        Deliveries::Batch { which, watch: true } => {
+            return batches::watch(global, out, &settings, which).await;
+        }
+        Deliveries::Batch {
+            which: WhichBatch { id, merchant },
+            watch: false,
+        } => (merchant, DeliveryAction::Batch { id }),
+        Deliveries::Batches {
+            merchant,
+            subscriber,
+            limit,
+            after,
+        } => {
+            known_merchant(&settings, &merchant)?;
+            let list = DeliveryAction::Batches {
+                subscriber,
+                after,
+                limit,
+            };
+            (merchant, list)
+        }
+        Deliveries::CancelBatch {
+            which: WhichBatch { id, merchant },
+            reason,
+        } => (merchant, DeliveryAction::CancelBatch { id, reason }),
         Deliveries::Redrive {
             which: Which { id, merchant },
             reason,
@@ -179,7 +257,12 @@ pub(super) async fn run(global: &Global, out: &Out, command: Deliveries) -> Resu
         DeliveryAction::List { .. } => list,
         DeliveryAction::Show { .. } => detail,
         DeliveryAction::Request { .. } => request,
-        DeliveryAction::Redrive { .. } | DeliveryAction::Abandon { .. } => Out::one,
+        DeliveryAction::Batches { .. } => batches::list,
+        DeliveryAction::StartBatch { .. }
+        | DeliveryAction::Batch { .. }
+        | DeliveryAction::CancelBatch { .. }
+        | DeliveryAction::Redrive { .. }
+        | DeliveryAction::Abandon { .. } => Out::one,
     };
     let command = AdminCommand::Delivery(DeliveryCommand { merchant, action });
     show(out, &send(global, &settings, command).await?);
@@ -190,6 +273,14 @@ fn list(out: &Out, answer: &Value) {
     if out.json {
         return out.one(answer);
     }
+    rows(out, &answer["deliveries"]);
+    if let Some(next) = answer["next"].as_str() {
+        out.talk(&format!("There are more: add --after {next}"));
+    }
+}
+
+/// A table of deliveries.
+pub(super) fn rows(out: &Out, deliveries: &Value) {
     let columns = [
         "id",
         "subscriber",
@@ -200,10 +291,7 @@ fn list(out: &Out, answer: &Value) {
         "last_failure",
         "created_at",
     ];
-    out.list(&columns, &answer["deliveries"]);
-    if let Some(next) = answer["next"].as_str() {
-        out.talk(&format!("There are more: add --after {next}"));
-    }
+    out.list(&columns, deliveries);
 }
 
 fn detail(out: &Out, answer: &Value) {

@@ -5,6 +5,7 @@
 mod admin;
 mod alerts;
 mod args;
+mod batches;
 mod bench;
 mod config;
 mod deliveries;

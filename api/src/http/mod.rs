@@ -31,8 +31,8 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Resource, ResponseError, Route};
 
 use self::handlers::{
-    callbacks, deliveries, events, evidence, exceptions, operations, overrides, pull, refunds,
-    requests, sessions, stream, subscribers, telegram,
+    callbacks, deliveries, delivery_batches, events, evidence, exceptions, operations, overrides,
+    pull, refunds, requests, sessions, stream, subscribers, telegram,
 };
 use self::ops::Op;
 use self::problem::Problem;
@@ -119,6 +119,11 @@ fn route(op: Op) -> Route {
         Op::ReadDeliveryRequest => web::get().to(deliveries::exact_request),
         Op::RedriveDelivery => web::post().to(deliveries::redrive),
         Op::AbandonDelivery => web::post().to(deliveries::abandon),
+        Op::RedriveDeliveries => web::post().to(delivery_batches::redrive),
+        Op::AbandonDeliveries => web::post().to(delivery_batches::abandon),
+        Op::ListBatches => web::get().to(delivery_batches::list),
+        Op::ReadBatch => web::get().to(delivery_batches::read),
+        Op::CancelBatch => web::post().to(delivery_batches::cancel),
         Op::ListProjections => web::get().to(operations::projections),
         Op::SignIn => web::post().to(sessions::sign_in),
         Op::SignOut => web::delete().to(sessions::sign_out),

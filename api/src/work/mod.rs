@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod apply_notifications;
+pub mod batches;
 mod checkpoint;
 pub mod deliver;
 pub mod expire;

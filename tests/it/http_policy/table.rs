@@ -47,6 +47,11 @@ pub(super) const OF_REQUEST: &str = "/v1/payment-requests/{id}/deliveries";
 pub(super) const DELIVERY_REQUEST: &str = "/v1/deliveries/{id}/request";
 pub(super) const REDRIVE: &str = "/v1/deliveries/{id}/redrive";
 pub(super) const ABANDON: &str = "/v1/deliveries/{id}/abandon";
+pub(super) const REDRIVE_MANY: &str = "/v1/deliveries/redrive";
+pub(super) const ABANDON_MANY: &str = "/v1/deliveries/abandon";
+pub(super) const BATCHES: &str = "/v1/delivery-batches";
+pub(super) const BATCH: &str = "/v1/delivery-batches/{id}";
+pub(super) const CANCEL_BATCH: &str = "/v1/delivery-batches/{id}/cancel";
 pub(super) const SCHEMA: &str = "/schemas/{file}";
 pub(super) const SESSIONS: &str = "/v1/sessions";
 pub(super) const CURRENT: &str = "/v1/sessions/current";
@@ -119,8 +124,13 @@ pub(super) const MAY: [(&str, &[Route]); 8] = [
             ("GET", DELIVERY),
             ("GET", OF_REQUEST),
             ("GET", DELIVERY_REQUEST),
+            ("GET", BATCHES),
+            ("GET", BATCH),
             ("POST", REDRIVE),
             ("POST", ABANDON),
+            ("POST", REDRIVE_MANY),
+            ("POST", ABANDON_MANY),
+            ("POST", CANCEL_BATCH),
         ],
     ),
     (
@@ -166,6 +176,8 @@ pub(super) const MAY: [(&str, &[Route]); 8] = [
             ("GET", DELIVERY),
             ("GET", OF_REQUEST),
             ("GET", DELIVERY_REQUEST),
+            ("GET", BATCHES),
+            ("GET", BATCH),
         ],
     ),
     (
@@ -191,6 +203,8 @@ pub(super) const MAY: [(&str, &[Route]); 8] = [
             ("GET", DELIVERY),
             ("GET", OF_REQUEST),
             ("GET", DELIVERY_REQUEST),
+            ("GET", BATCHES),
+            ("GET", BATCH),
         ],
     ),
     ("receiver", &[("GET", PULL), ("POST", ACK)]),

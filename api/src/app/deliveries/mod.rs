@@ -1,5 +1,6 @@
 //! Deliveries: the failed list, one delivery in full, redrive and abandon, and what a try came to.
 
+mod batches;
 mod curl;
 mod detail;
 mod filter;
@@ -16,6 +17,7 @@ use projections::ports::{Cursor, Test, ViewQuery};
 use projections::read::TypedPage;
 use projections::views::delivery_queue::{self, BodyRow, DeliveryRow, QueueState};
 
+pub use self::batches::{BATCH_PER_SECOND, DryRun, NewBatch, shown_batch};
 pub use self::detail::{DeliveryDetail, Try};
 pub use self::filter::DeliveryFilter;
 pub use self::request::{ComparedTry, ExactRequest, Header, headers_of};
@@ -197,7 +199,7 @@ impl App {
                     Replay::Different => return Err(AppError::IdempotencyMismatch),
                 }
             }
-            if *command == Command::Redrive {
+            if matches!(command, Command::Redrive { .. }) {
                 self.must_not_be_removed(&row).await?;
             }
             let reason = Some(reason.clone());
@@ -269,8 +271,8 @@ impl App {
                 Command::Record { .. } => "record_try",
                 Command::Quarantine(_) => "quarantine",
                 Command::GiveUp => "give_up",
-                Command::Redrive => "redrive",
-                Command::Abandon => "abandon",
+                Command::Redrive { .. } => "redrive",
+                Command::Abandon { .. } => "abandon",
                 Command::Acknowledge { .. } => "acknowledge",
             },
             context,

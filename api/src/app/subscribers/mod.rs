@@ -132,6 +132,23 @@ impl App {
         .await
     }
 
+    /// The same, where a person says why.
+    ///
+    /// # Errors
+    /// As [`App::command_subscriber`].
+    pub async fn command_subscriber_because(
+        &self,
+        merchant: &MerchantId,
+        id: &SubscriberId,
+        context: &Context,
+        command: Command,
+        reason: (ReasonCode, Option<String>),
+    ) -> Result<Subscriber, AppError> {
+        let commands = |_: Option<&Subscriber>| vec![command.clone()];
+        self.decide_subscriber(merchant, id, context, &commands, Some(reason))
+            .await
+    }
+
     async fn decide_subscriber(
         &self,
         merchant: &MerchantId,
@@ -211,8 +228,7 @@ impl App {
         wanted: Backfill,
         reason: (ReasonCode, Option<String>),
     ) -> Result<Subscriber, AppError> {
-        let commands = |_: Option<&Subscriber>| vec![Command::Backfill(wanted.clone())];
-        self.decide_subscriber(merchant, id, context, &commands, Some(reason))
+        self.command_subscriber_because(merchant, id, context, Command::Backfill(wanted), reason)
             .await
     }
 

@@ -155,7 +155,8 @@ pub async fn redrive(
     call: Call,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    order(request, payload, path, call, state, Command::Redrive).await
+    let command = Command::Redrive { batch: None };
+    order(request, payload, path, call, state, command).await
 }
 
 /// `POST /v1/deliveries/{id}/abandon`
@@ -166,7 +167,8 @@ pub async fn abandon(
     call: Call,
     state: Data<HttpState>,
 ) -> Result<HttpResponse, Problem> {
-    order(request, payload, path, call, state, Command::Abandon).await
+    let command = Command::Abandon { batch: None };
+    order(request, payload, path, call, state, command).await
 }
 
 async fn order(
@@ -205,12 +207,12 @@ fn id(path: Path<String>) -> Result<DeliveryId, Problem> {
     DeliveryId::parse(path.into_inner()).map_err(|_| Problem::new(&problem::NOT_FOUND))
 }
 
-fn shown(row: &DeliveryRow) -> Value {
+pub(super) fn shown(row: &DeliveryRow) -> Value {
     json!({
         "id": row.id, "subscriber": row.subscriber, "event": row.name, "event_id": row.event_id,
         "subject": row.subject, "state": row.state, "generation": row.generation, "attempts": row.attempts,
         "next_try_at": matches!(row.state, QueueState::Due).then_some(row.next_try_at),
-        "class": row.class, "reason": row.reason, "last_failure": row.last_failure(), "last_status": row.last_status, "created_at": row.created_at,
+        "class": row.class, "reason": row.reason, "last_failure": row.last_failure(), "batch": row.batch, "last_status": row.last_status, "created_at": row.created_at,
         "delivered_at": row.delivered_at,
     })
 }

@@ -2,6 +2,7 @@
 
 pub mod callbacks;
 pub mod deliveries;
+pub mod delivery_batches;
 pub mod events;
 pub mod evidence;
 pub mod exceptions;

@@ -179,6 +179,7 @@ mod tests {
             outcome_version: None,
             class: None,
             reason: None,
+            batch: None,
             last_status: None,
             body_sha256: domain::digest::Digest32::sha256(&[b"body"]),
             created_at: Timestamp::from_seconds(0),
