@@ -1,7 +1,5 @@
-//! Events that are sent or fetched, checked by four libraries that others wrote: `standardwebhooks` and `svix` of
-//! PyPI and of npm.
-
-#![allow(clippy::print_stdout, reason = "figures are for whoever runs it")]
+//! Events that are sent or fetched, checked by four libraries that others wrote: `standardwebhooks`
+//! and `svix` of PyPI and of npm.
 
 use api::app::context::Context;
 use api::app::subscribers::NewKey;
@@ -163,9 +161,10 @@ fn questions(seen: &[Received], old: &str, new: &str) -> Vec<(Value, String)> {
     questions
 }
 
-/// Both libraries of each language answer so.
-fn everybody_answers(questions: &[Value], expected: &[String]) {
+/// Both libraries of each language answer so; gives how many answers that were.
+fn everybody_answers(questions: &[Value], expected: &[String]) -> usize {
     let asked = json!(questions);
+    let mut count = 0;
     for answers in [ask_python(PYTHON, &asked), ask_node(NODE, &asked)] {
         let Some(answers) = answers else {
             continue;
@@ -176,15 +175,17 @@ fn everybody_answers(questions: &[Value], expected: &[String]) {
                 assert_eq!(answer, expected, "library {library}: {question:#}");
             }
         }
-        println!("2 libraries, {} questions each", expected.len());
+        count += answers.len();
     }
+    count
 }
 
 #[tokio::test]
 async fn four_libraries_of_others_accept_what_was_sent_and_refuse_what_is_altered() {
     let (seen, old, new) = sent().await;
     let (questions, expected): (Vec<_>, Vec<_>) = questions(&seen, &old, &new).into_iter().unzip();
-    everybody_answers(&questions, &expected);
+    let answers = everybody_answers(&questions, &expected);
+    println!("{answers} answers about what was sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,6 +208,7 @@ async fn they_accept_every_event_that_was_fetched_and_refuse_altered_ones() {
         }
     }
     assert_eq!(expected.len(), 8);
-    everybody_answers(&questions, &expected);
+    let answers = everybody_answers(&questions, &expected);
+    println!("{answers} answers about what was fetched");
     shop.node.stop().await;
 }
