@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use domain::delivery::Command;
 use domain::ports::{Alert, AlertChannel, AlertError, AlertKind, AlertState};
 use domain::subscriber;
-use harness::delivery_world::{DeliveryWorld, any, seconds};
+use harness::delivery_world::{DeliveryWorld, all, any, seconds};
 use harness::node::TestNode;
 use harness::receiver::{Receiver, Reply};
-use projections::views::delivery_queue::QueueState;
+use projections::views::delivery_queue::{DeliveryRow, QueueState};
 use serde_json::json;
 
 /// A person who writes down what they hear, and who can be unreachable.
@@ -146,12 +146,16 @@ async fn what_was_given_up_is_told_of_until_a_person_has_decided() {
     let crm = Receiver::answering([], Reply::Status(404)).await;
     world.subscribe("crm", &crm.url()).await;
     world.pay('a').await;
-    let rows = world.until("given up", any(QueueState::DeadLettered)).await;
+    world.until("given up", any(QueueState::DeadLettered)).await;
     world.quiet(seconds(20)).await;
     assert_eq!(
         listener.heard(),
         [raised(AlertKind::DeliveriesFailed, "crm")]
     );
+    // One more of the same trouble is no new trouble.
+    world.pay('b').await;
+    let both = |rows: &[DeliveryRow]| rows.len() == 2 && all(QueueState::DeadLettered)(rows);
+    let rows = world.until("both given up", both).await;
 
     // A new process knows what was told.
     running.stop();
@@ -167,10 +171,13 @@ async fn what_was_given_up_is_told_of_until_a_person_has_decided() {
     );
 
     world.stride = seconds(2);
-    world
-        .decide(&rows[0].id, &Command::Abandon { batch: None })
-        .await;
+    for row in &rows {
+        let abandon = Command::Abandon { batch: None };
+        world.decide(&row.id, &abandon).await;
+    }
     world.quiet(seconds(20)).await;
+    let over = listener.heard.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(over.text, "It is over: 2 of crm ended without success");
     assert_eq!(
         listener.heard()[2..],
         [cleared(AlertKind::DeliveriesFailed, "crm")]

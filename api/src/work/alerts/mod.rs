@@ -168,6 +168,10 @@ async fn say(
             since: condition.since.unwrap_or(now),
             told: None,
         });
+        if let Some(told) = &mut trouble.told {
+            // Counts change while it lasts; what is told at the end is the last of them.
+            told.text.clone_from(&condition.text);
+        }
         let again = |told: &Told| now.since(told.at) >= alerts.again;
         let settled = now.since(trouble.since) >= condition.settles;
         if !settled || !trouble.told.as_ref().is_none_or(again) {
