@@ -1,6 +1,7 @@
 //! What must hold between settings. Every mistake is listed; none hides another.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use domain::config::{MerchantConfig, ProviderAccount, Scenario};
 use domain::money::Currency;
@@ -370,13 +371,19 @@ fn proxy_mistake(delivery: &Delivery) -> Option<&'static str> {
 }
 
 /// `address/bits`.
+/// An address and the length of its prefix, with nothing set behind the prefix: `10.0.0.1/8` may be meant
+/// as one machine, and would open a network.
 fn is_network(text: &str) -> bool {
     let Some((address, bits)) = text.split_once('/') else {
         return false;
     };
-    match (address.parse::<std::net::IpAddr>(), bits.parse::<u8>()) {
-        (Ok(std::net::IpAddr::V4(_)), Ok(bits)) => bits <= 32,
-        (Ok(std::net::IpAddr::V6(_)), Ok(bits)) => bits <= 128,
+    match (address.parse::<IpAddr>(), bits.parse::<u32>()) {
+        (Ok(IpAddr::V4(base)), Ok(bits)) => {
+            bits <= 32 && u32::from(base).checked_shl(bits).unwrap_or(0) == 0
+        }
+        (Ok(IpAddr::V6(base)), Ok(bits)) => {
+            bits <= 128 && u128::from(base).checked_shl(bits).unwrap_or(0) == 0
+        }
         (Ok(_) | Err(_), _) => false,
     }
 }

@@ -116,6 +116,32 @@ fn every_single_mistake_is_found() {
         ),
         (
             "[ledger]",
+            "[alerts]\nallow_networks = [\"10.0.0.1/8\"]\n[ledger]",
+            "alerts.allow_networks",
+        ),
+        (
+            "[ledger]",
+            "[delivery]\nallow_networks = [\"fd00::1/8\"]\n[ledger]",
+            "delivery.allow_networks",
+        ),
+        (
+            "[ledger]",
+            "[alerts]\nurl = \"http://x.example\"\n[ledger]",
+            "alerts.url",
+        ),
+        ("[ledger]", "[alerts]\nurl = \"x\"\n[ledger]", "alerts.url"),
+        (
+            "[ledger]",
+            "[alerts]\ncommand = [\"\"]\n[ledger]",
+            "alerts.command",
+        ),
+        (
+            "[ledger]",
+            "[alerts]\nlate_after_s = 0\n[ledger]",
+            "alerts.late_after_s",
+        ),
+        (
+            "[ledger]",
             "[delivery]\nproxy = \"socks5://proxy.example:1080\"\n[ledger]",
             "delivery.proxy",
         ),
