@@ -1,7 +1,7 @@
 //! Row H1: what customers tell and show. It makes the provider be asked and pays nothing; where the
 //! provider says no, or nobody can be asked, a person looks at it.
 
-use super::command::{RecordFacts, Refusal};
+use super::command::{RecordFacts, Refusal, Target};
 use super::event::Event;
 use super::evidence::EvidenceClass;
 use super::exception::ExceptionKind;
@@ -32,9 +32,20 @@ pub(super) fn record(
 
 impl Recording {
     /// The provider was asked because a customer said that they paid, and it says not. That it could
-    /// not say is no answer.
+    /// not say is no answer; what goes back of money that came, as after a refund of ours, denies
+    /// nothing.
     pub(super) fn answer_notices(&mut self, command: &RecordFacts) {
-        let no_denial = |fact: &Fact| matches!(fact.kind, FactKind::Captured | FactKind::Unknown);
+        let attempt_no = match command.target {
+            Target::Attempt(number) => Some(number),
+            Target::Moved | Target::Foreign(_) | Target::OtherOrder(_) => None,
+        };
+        let goes_back = |fact: &Fact| {
+            let known = || self.reversed_capture(command, attempt_no, fact).is_some();
+            fact.kind.takes_back() && known()
+        };
+        let no_denial = |fact: &Fact| {
+            matches!(fact.kind, FactKind::Captured | FactKind::Unknown) || goes_back(fact)
+        };
         let asked = command.observation.class == EvidenceClass::LookedUp;
         let told = self.request.notices() > 0 && self.request.verified().is_none();
         if asked && told && !command.observation.facts.iter().any(no_denial) {

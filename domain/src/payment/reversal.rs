@@ -106,7 +106,7 @@ impl Recording {
     }
 
     /// The capture that a reversal names, or the only one of its attempt where it names none.
-    fn reversed_capture(
+    pub(super) fn reversed_capture(
         &self,
         command: &RecordFacts,
         attempt_no: Option<u32>,

@@ -140,6 +140,27 @@ fn no_answer_denies_no_notice_h1() {
 }
 
 #[test]
+fn money_that_goes_back_denies_no_notice_h1() {
+    let (came, unknown) = (ExceptionKind::PaidAfterCancel, cancelled_unpaid());
+    let known = [
+        unapplied("t1", amd(DUE), came, EvidenceClass::Signed),
+        case_on(1, came, "t1", open_time()),
+    ];
+    let back = || looked_up([refund_of("t1", 100, "r1")]);
+    let decided = given(and(and(cancelled_unpaid(), known), [noticed()]))
+        .when(back())
+        .at(open_time());
+    let cases = decided.after.unwrap().cases().clone().into_values();
+    let kinds: Vec<_> = cases.map(|case| case.kind).collect();
+    assert_eq!(kinds, [came, ExceptionKind::UnrequestedRefund]);
+    // Of money that nobody knows here it says nothing.
+    given(and(unknown, [noticed()]))
+        .when(back())
+        .at(open_time())
+        .then([case(1, ExceptionKind::PayerNotice, "notice 1", open_time())]);
+}
+
+#[test]
 fn a_notice_is_not_evidence_h1() {
     given(pending())
         .when(says(EvidenceClass::PayerNotice, [captured("t1", amd(DUE))]))
