@@ -57,8 +57,8 @@ impl World {
             Answer::Silent => return self.requests[r].progressed(n, &Said::Unknown, Proof::LookedUp), // row A17
             Answer::Facts(facts) => facts.iter().for_each(|fact| self.hear((r, n), fact, Proof::LookedUp, now)),
         }
-        let paid = answer.facts().iter().any(|fact| matches!(fact.said, Said::Captured(..) | Said::Unknown));
-        if !paid { self.requests[r].denied(); }
+        let request = &mut self.requests[r];
+        if !answer.facts().iter().any(|fact| request.admits(n, &fact.said)) { request.denied(); } // row H1
     }
 
     /// Row E15: it leaves first. What a refund holds or a dispute is open about stays; so does what no order here takes.

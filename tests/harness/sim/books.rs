@@ -554,6 +554,15 @@ impl Request {
         capture.knows(said) || disputed || counted
     }
 
+    /// What a provider says of an attempt denies no payment: money came, or it could not say, or money
+    /// that came goes back.
+    pub fn admits(&self, n: usize, said: &Said) -> bool {
+        let account = self.attempts[n].account;
+        let known = |txn| self.at(Money { account, txn }).is_some();
+        let money = matches!(said, Said::Captured(..) | Said::Unknown);
+        money || said.txn().is_some_and(known)
+    }
+
     /// A case is open.
     pub fn asks(&self, kind: &'static str, about: &str) -> bool {
         let case = (kind, about.to_owned(), None);
