@@ -243,7 +243,8 @@ impl Recording {
             Some(Part::Unapplied) | None => parts(&capture, minor),
         };
         let settled = applied + unapplied;
-        if settled > 0 {
+        // A refund of ours is over also where nothing is left for it.
+        if settled > 0 || refund.is_some() {
             self.push(Event::RefundSettled {
                 capture: key.clone(),
                 kind,

@@ -98,6 +98,26 @@ fn under_way() -> Vec<Event> {
     )
 }
 
+/// Whatever became of its money, nobody waits for a refund that the provider has done with.
+#[test]
+fn a_refund_whose_money_went_another_way_is_over_f8() {
+    let all_gone = refund_settled(RefundKind::Refund, Some("r-0"), DUE, 0, DUE);
+    let told = signed([refund_of("t1", 50_000, "r-1")]);
+    let accepted = Event::RefundAccepted {
+        refund: refund_id('a'),
+        reversal: reference("r-1"),
+    };
+    let decided = given(and(under_way(), [accepted, all_gone]))
+        .when(told)
+        .at(open_time());
+    let after = decided.after.unwrap();
+    assert!(!after.refund_pending());
+    assert_eq!(after.refunds()[&refund_id('a')].state, RefundState::Settled);
+    assert_eq!(after.returned_applied(), DUE);
+    let cases: Vec<_> = after.cases().values().map(|case| case.kind).collect();
+    assert_eq!(cases, [ExceptionKind::ProviderContradiction]);
+}
+
 /// Expired, with 1500.00 that came too late.
 fn late_money() -> Vec<Event> {
     let why = ExceptionKind::LatePayment;
