@@ -430,7 +430,7 @@ impl Request {
     pub fn by_reversal(&mut self, money: Money, name: Option<String>, parts: (i64, i64)) {
         let capture = self.capture(money);
         capture.refunded += parts.0 + parts.1;
-        if let Some(name) = name.filter(|_| parts != (0, 0)) {
+        if let Some(name) = name {
             let told = capture.reversals.entry(name).or_default();
             *told = (told.0 + parts.0, told.1 + parts.1);
         }
@@ -499,7 +499,7 @@ impl Request {
     /// Money went back that nobody here asked for.
     pub fn unasked_went(&mut self, money: Money, minor: i64, name: Option<String>) -> i64 {
         let parts = self.take(money, minor, false);
-        self.by_reversal(money, name, parts);
+        self.by_reversal(money, name.filter(|_| parts != (0, 0)), parts);
         parts.0 + parts.1
     }
 
