@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ports::{Clock, EventStore};
-use projections::engine::{Handle, Runner, RunnerSettings, RunnerState};
+use projections::engine::{Runner, RunnerSettings, RunnerState, ViewStatus};
 use projections::ports::ViewStore;
 use projections::rebuild::Rebuild;
 use projections::view::View;
@@ -47,7 +47,7 @@ pub fn run(
         );
         let watcher = tokio::spawn(watch_status(
             name.clone(),
-            handle,
+            handle.status,
             Arc::clone(&clock),
             Arc::clone(&health),
         ));
@@ -61,12 +61,12 @@ pub fn run(
 
 async fn watch_status(
     name: String,
-    mut handle: Handle,
+    mut changes: watch::Receiver<ViewStatus>,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
 ) {
     loop {
-        let status = handle.status.borrow_and_update().clone();
+        let status = changes.borrow_and_update().clone();
         let label = name.clone();
         if let Some(behind) = status.behind {
             metrics::gauge!("counterfoil_projection_lag_events", "view" => label.clone())
@@ -80,18 +80,53 @@ async fn watch_status(
                 health.fails(&name, clock.now(), status.last_error.unwrap_or_default());
             }
             _ if status.parked > 0 => {
-                health.works(
-                    &name,
-                    clock.now(),
-                    Some(format!("{} parked", status.parked)),
-                );
+                let note = format!("{} streams are held back", status.parked);
+                health.alarms(&name, clock.now(), note);
             }
             _ => health.works(&name, clock.now(), None),
         }
-        if handle.status.changed().await.is_err() {
+        if changes.changed().await.is_err() {
             return;
         }
         // A busy log changes the status with every page; once in a while is enough.
         clock.sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use adapters::memory::ManualClock;
+    use domain::time::Timestamp;
+
+    use super::*;
+
+    fn status(parked: u64) -> ViewStatus {
+        ViewStatus {
+            view: "order_status",
+            generation: 1,
+            state: RunnerState::UpToDate,
+            position: None,
+            head: None,
+            behind: None,
+            lag: Duration::ZERO,
+            parked,
+            events: 7,
+            last_error: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_held_back_asks_for_a_person_and_the_ledger_stays_ready() {
+        for (parked, alarm, note) in [(0, false, None), (2, true, Some("2 streams are held back"))]
+        {
+            let (sender, changes) = watch::channel(status(parked));
+            let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(0)));
+            let health = Arc::new(Health::default());
+            drop(sender);
+            watch_status("view:x".to_owned(), changes, clock, Arc::clone(&health)).await;
+            let part = health.parts().remove("view:x").unwrap();
+            assert_eq!((part.alarm, part.note.as_deref()), (alarm, note));
+            assert!(health.ready());
+        }
     }
 }
