@@ -102,7 +102,8 @@ impl World {
         world
     }
 
-    /// What waited for long enough is given up, now or a little later; at the end nothing waits.
+    /// What waited for long enough is given up, now or a little later, the oldest or the newest first;
+    /// at the end nothing waits.
     pub fn waited(&self, now: i64, last: bool) -> Vec<Self> {
         let mut over = self.clone();
         over.requests.iter_mut().for_each(|r| r.give_up(now));
@@ -113,15 +114,24 @@ impl World {
             (nobody || !money) && now - since >= 900
         });
         over.strays = wait;
-        for (stray, _) in given_up {
+        let mut other = over.clone();
+        let facts = given_up.into_iter().map(|(stray, _)| {
             let (said, twist, when) = (stray.said.clone(), Twist::Plain, stray.when);
-            over.unexplained(&stray, &Fact { said, twist, when });
+            (stray, Fact { said, twist, when })
+        });
+        let facts: Vec<(Stray, Fact)> = facts.collect();
+        facts.iter().for_each(|(s, f)| over.unexplained(s, f));
+        facts
+            .iter()
+            .rev()
+            .for_each(|(s, f)| other.unexplained(s, f));
+        let mut worlds = vec![self.clone()];
+        for world in [over, other] {
+            let mut told = world.clone();
+            let requests = told.requests.iter_mut();
+            requests.for_each(|r| r.silence(now, usize::MAX));
+            worlds.extend([world, told]);
         }
-        let mut told = over.clone();
-        told.requests
-            .iter_mut()
-            .for_each(|r| r.silence(now, usize::MAX));
-        let mut worlds = vec![self.clone(), over, told];
         worlds.retain(|world| !last || world.strays.iter().all(|(_, since)| now - since < 900));
         worlds
     }
