@@ -9,23 +9,30 @@ use crate::time::Timestamp;
 
 /// What is wrong. Names are for machines and stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
 pub enum AlertKind {
     /// A part of the ledger does not work.
+    #[serde(rename = "part_fails")]
     PartFails,
     /// A part works, and something in it waits for a person.
+    #[serde(rename = "part_alarms")]
     PartAlarms,
     /// A subscriber answered 410 and was paused.
+    #[serde(rename = "subscriber_gone")]
     SubscriberGone,
     /// A subscriber has not answered for a while and is left alone.
+    #[serde(rename = "subscriber_away")]
     SubscriberAway,
     /// A subscriber's oldest open delivery waits too long.
+    #[serde(rename = "deliveries_late")]
     DeliveriesLate,
     /// Deliveries ended without success and wait to be redriven or abandoned.
+    #[serde(rename = "deliveries_failed")]
     DeliveriesFailed,
     /// Cases are open beyond their time.
+    #[serde(rename = "cases_overdue")]
     CasesOverdue,
     /// Nothing is wrong: somebody tries the channel.
+    #[serde(rename = "test")]
     Test,
 }
 
@@ -59,11 +66,12 @@ impl AlertKind {
 
 /// Whether it is still so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
 pub enum AlertState {
     /// It is so.
+    #[serde(rename = "raised")]
     Raised,
     /// It is over.
+    #[serde(rename = "cleared")]
     Cleared,
 }
 
